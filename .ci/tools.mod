@@ -1,4 +1,4 @@
-module github.com/skerry-app/skerry/tools
+module github.com/skerry-app/skerry
 
 go 1.26.0
 

@@ -1,0 +1,119 @@
+// Package vm says what a virtual machine is: its configuration, the machine
+// itself and the driver that makes one. There is no platform in it; the
+// packages below it (qemu, vz) each drive one hypervisor, and vmtest holds the
+// conformance tests that all of them pass.
+package vm
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+)
+
+// HostCID is the context identifier under which a guest reaches its host over
+// vsock (VMADDR_CID_HOST, vsock(7)).
+const HostCID = 2
+
+// Config describes a machine. It must compile and make sense on every platform.
+type Config struct {
+	// Name tells machines apart in logs and error messages; by convention the
+	// container's ID.
+	Name string
+	// Kernel is the path of an uncompressed kernel: vmlinux with a PVH note on
+	// x86_64, Image on arm64.
+	Kernel string
+	// Cmdline holds the kernel parameters that do not depend on the
+	// hypervisor (root=, init=, ...). A driver adds console and clock itself.
+	Cmdline []string
+	// CPUs is the number of virtual CPUs, at least 1.
+	CPUs int
+	// Memory is in bytes and a multiple of 1 MiB.
+	Memory int64
+	// Disks appear in the guest as virtio block devices, in this order.
+	Disks []Disk
+	// NICs appear in the guest as eth0, eth1, ... in this order.
+	NICs []NIC
+	// Console receives what the guest prints on its console, from one
+	// goroutine. Nil discards it. A slow writer slows the guest's console only.
+	Console io.Writer
+}
+
+// Disk is a raw disk image.
+type Disk struct {
+	Path     string
+	ReadOnly bool
+	// Serial names the disk inside the guest (/sys/block/*/serial): 1 to 20
+	// ASCII letters, digits or dashes (virtio 1.2, section 5.2.6.1).
+	Serial string
+}
+
+// NIC is a network interface whose frames travel over a datagram socket, one
+// Ethernet frame a datagram.
+type NIC struct {
+	MAC net.HardwareAddr
+	MTU int
+	// File is the machine's end of the socket pair. The caller keeps
+	// ownership and may close it once Driver.New has returned; the driver
+	// duplicates what it keeps.
+	File *os.File
+}
+
+// Conn is a vsock stream. CloseWrite ends one direction: the other side reads
+// what was written and then EOF.
+type Conn interface {
+	net.Conn
+	CloseRead() error
+	CloseWrite() error
+}
+
+// Machine is one virtual machine. Its methods may be called from any
+// goroutine.
+type Machine interface {
+	// Start boots the machine and returns once its virtual CPUs run; the guest
+	// is not up yet. Start may be called once. When it fails nothing is left
+	// behind and Done is closed.
+	Start(ctx context.Context) error
+	// Listen accepts connections that the guest makes to (HostCID, port). It
+	// may be called before Start. Connections that it yields implement Conn.
+	// The listener ends with the machine.
+	Listen(port uint32) (net.Listener, error)
+	// Dial connects to a port on which the guest listens; it waits for the
+	// guest's driver to come up and fails with ECONNREFUSED where nobody
+	// listens.
+	Dial(ctx context.Context, port uint32) (Conn, error)
+	// Pause stops the virtual CPUs, Resume lets them run on. Connections
+	// survive.
+	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+	// Stop ends the machine at once, as pulling the plug does, and returns
+	// when nothing of it is left: no process, descriptor or goroutine. It may
+	// be called in any state and more than once.
+	Stop(ctx context.Context) error
+	// Done is closed when the machine has ended, for whatever reason.
+	Done() <-chan struct{}
+	// Err says why the machine ended: nil after Stop and after the guest has
+	// powered off, otherwise what happened, with the last lines of the
+	// console or the hypervisor's own words. It is valid after Done.
+	Err() error
+}
+
+// Driver makes machines.
+type Driver interface {
+	// Name is the driver's name and what it runs on, such as "qemu (tcg)".
+	Name() string
+	// New checks the configuration and prepares a machine without starting
+	// it. A configuration that the driver or this host cannot serve gives an
+	// error that says what to change.
+	New(ctx context.Context, c Config) (Machine, error)
+	// Check examines the host: one finding for each thing the driver needs.
+	Check(ctx context.Context) []Finding
+}
+
+// Finding is one line of a diagnosis.
+type Finding struct {
+	OK      bool
+	Subject string // what was looked at: "qemu-system-x86_64", "/dev/kvm"
+	Detail  string // what was found
+	Fix     string // what to do about it; empty when OK
+}

@@ -1,0 +1,142 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func init() {
+	guestKinds["linux"] = func(t *testing.T, ep *Endpoint) guest { return newKernelGuest(t, ep) }
+}
+
+// kernelGuest is a machine made of a network namespace: its TAP device is the machine's network card.
+type kernelGuest struct {
+	work chan func()
+}
+
+func newKernelGuest(t *testing.T, ep *Endpoint) *kernelGuest {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a network namespace with a TAP device needs root")
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		t.Skip("no /dev/net/tun: load the module tun")
+	}
+	g := &kernelGuest{work: make(chan func())}
+	ready := make(chan error)
+	var tap *os.File
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends here
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			ready <- fmt.Errorf("unshare: %w", err)
+			return
+		}
+		var err error
+		tap, err = openTAP(ep)
+		ready <- err
+		for f := range g.work {
+			f()
+		}
+	}()
+	if err := <-ready; err != nil {
+		close(g.work)
+		t.Fatal(err)
+	}
+	conn := wire(t, ep)
+	var running sync.WaitGroup
+	running.Go(func() { copyFrames(conn, tap) })
+	running.Go(func() { copyFrames(tap, conn) })
+	t.Cleanup(func() {
+		close(g.work)
+		<-ended
+		tap.Close()
+		conn.Close()
+		running.Wait()
+	})
+	return g
+}
+
+// openTAP makes and configures the namespace's network card.
+func openTAP(ep *Endpoint) (*os.File, error) {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	request, err := unix.NewIfreq("eth0")
+	if err != nil {
+		return nil, err
+	}
+	request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); err != nil {
+		return nil, fmt.Errorf("TUNSETIFF: %w", err)
+	}
+	tap := os.NewFile(uintptr(fd), "tap")
+	link, err := netlink.LinkByName("eth0")
+	if err != nil {
+		return nil, err
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func() error{
+		func() error { return netlink.LinkSetHardwareAddr(link, ep.MAC) },
+		func() error { return netlink.LinkSetMTU(link, ep.MTU) },
+		func() error {
+			return netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: ep.ip.AsSlice(), Mask: net.CIDRMask(ep.Address.Bits(), 32)}})
+		},
+		func() error { return netlink.LinkSetUp(lo) },
+		func() error { return netlink.LinkSetUp(link) },
+		func() error {
+			return netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: ep.Gateway.AsSlice()})
+		},
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return tap, nil
+}
+
+func copyFrames(dst interface{ Write([]byte) (int, error) }, src interface{ Read([]byte) (int, error) }) {
+	frame := make([]byte, maxFrame)
+	for {
+		n, err := src.Read(frame)
+		if err != nil {
+			return
+		}
+		dst.Write(frame[:n])
+	}
+}
+
+// do runs f in the namespace.
+func (g *kernelGuest) do(f func()) {
+	done := make(chan struct{})
+	g.work <- func() {
+		defer close(done)
+		f()
+	}
+	<-done
+}
+
+func (g *kernelGuest) dial(network, address string) (conn net.Conn, err error) {
+	g.do(func() {
+		conn, err = (&net.Dialer{Timeout: patience}).DialContext(context.Background(), network, address)
+	})
+	return conn, err
+}
+
+func (g *kernelGuest) listen(port uint16) (l net.Listener, err error) {
+	g.do(func() { l, err = net.Listen("tcp4", fmt.Sprintf(":%d", port)) })
+	return l, err
+}

@@ -97,12 +97,20 @@ func (l testLog) Write(p []byte) (int, error) {
 }
 
 // usage counts what a network must give back.
-type usage struct{ goroutines, descriptors int }
+type usage struct {
+	goroutines  int
+	descriptors []string
+}
 
 func resources() usage {
 	u := usage{goroutines: runtime.NumGoroutine()}
-	if entries, err := os.ReadDir("/dev/fd"); err == nil {
-		u.descriptors = len(entries)
+	entries, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		return u
+	}
+	for _, e := range entries {
+		target, _ := os.Readlink("/dev/fd/" + e.Name())
+		u.descriptors = append(u.descriptors, e.Name()+" "+target)
 	}
 	return u
 }
@@ -113,12 +121,12 @@ func (u usage) check(t *testing.T) {
 	deadline := time.Now().Add(patience)
 	for {
 		now := resources()
-		if now.goroutines <= u.goroutines && now.descriptors <= u.descriptors {
+		if now.goroutines <= u.goroutines && len(now.descriptors) <= len(u.descriptors) {
 			return
 		}
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<20)
-			t.Errorf("leak: %d goroutines and %d descriptors before, %d and %d after\n%s", u.goroutines, u.descriptors,
+			t.Errorf("leak: %d goroutines and descriptors %q before, %d and %q after\n%s", u.goroutines, u.descriptors,
 				now.goroutines, now.descriptors, stacks[:runtime.Stack(stacks, true)])
 			return
 		}
@@ -234,6 +242,7 @@ func (g *stackGuest) listen(port uint16) (net.Listener, error) {
 func serve(t *testing.T, l net.Listener, handle func(net.Conn)) {
 	t.Helper()
 	var running sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
 	running.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -241,13 +250,16 @@ func serve(t *testing.T, l net.Listener, handle func(net.Conn)) {
 				return
 			}
 			running.Go(func() {
-				defer conn.Close()
+				closeConn := sync.OnceFunc(func() { conn.Close() })
+				defer closeConn()
+				defer context.AfterFunc(ctx, closeConn)()
 				conn.SetDeadline(time.Now().Add(patience))
 				handle(conn)
 			})
 		}
 	})
 	t.Cleanup(func() {
+		cancel()
 		if s, ok := l.(interface{ Shutdown() }); ok {
 			s.Shutdown()
 		}
@@ -266,7 +278,8 @@ func listenHost(t *testing.T, network, address string, handle func(net.Conn)) ne
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-func echo(conn net.Conn) { io.Copy(conn, conn) }
+// echo hides what the connection is: between TCP connections io.Copy would use pipes, and keep them.
+func echo(conn net.Conn) { io.Copy(struct{ io.Writer }{conn}, conn) }
 
 // roundTrip sends a line and returns what comes back until the end of data.
 func roundTrip(t *testing.T, conn net.Conn, text string) string {

@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// tcpListen is the state LISTEN in /proc/net/tcp (proc_pid_net(5); the kernel's tcp_states.h).
+// tcpListen is the state LISTEN in /proc/pid/net/tcp (proc_pid_net(5); the kernel's tcp_states.h).
 const tcpListen = "0A"
 
 // portHolder names the process that keeps at from being listened on, as `"nginx" (pid 4711)`, or returns
 // "" if it cannot be found: other users' processes do not show their descriptors.
 func portHolder(at netip.AddrPort) string {
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	for _, table := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
 		if inode := listeningInode(table, at); inode != "" {
 			return socketOwner(inode)
 		}

@@ -12,6 +12,7 @@ type flowKind int
 const (
 	tcpFlow   flowKind = iota // a connection to the outside, from its first SYN to its end
 	udpFlow                   // a conversation between two UDP ports
+	pingFlow                  // an echo request that waits for its answer
 	nameQuery                 // a DNS query being answered
 	nameConn                  // a TCP connection to the name server
 	hostConn                  // a connection from the host to the guest
@@ -21,6 +22,7 @@ const (
 var flowLimits = map[flowKind]int{
 	tcpFlow:   1024,
 	udpFlow:   512,
+	pingFlow:  32,
 	nameQuery: 64,
 	nameConn:  16,
 	hostConn:  1024,

@@ -48,7 +48,7 @@ type gateway struct {
 	udp *udp.Forwarder
 }
 
-// startGateway plugs a gateway into sw. The caller sets the fields above udp, except stack and nic.
+// start plugs the gateway into sw. The caller sets the fields above udp, except stack and nic.
 func (g *gateway) start(sw *ethernetSwitch, mtu int) error {
 	g.nic = &nic{sw: sw, hw: hwaddrFor(g.address), mtu: uint32(mtu), answers: g.answersARP}
 	g.stack = stack.New(stack.Options{
@@ -63,6 +63,7 @@ func (g *gateway) start(sw *ethernetSwitch, mtu int) error {
 	g.stack.SetTransportProtocolHandler(tcp.ProtocolNumber,
 		tcp.NewForwarder(g.stack, tcpDefaultBuffer, handshakesAtOnce, g.acceptTCP).HandlePacket)
 	g.stack.SetTransportProtocolHandler(udp.ProtocolNumber, g.handleUDP)
+	g.stack.SetTransportProtocolHandler(icmp.ProtocolNumber4, g.handleICMP)
 	if err := sw.plug(g.nic.hw, g.nic); err != nil {
 		g.close()
 		return err

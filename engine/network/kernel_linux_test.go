@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"os/exec"
 	"runtime"
 	"sync"
 	"testing"
@@ -139,4 +141,44 @@ func (g *kernelGuest) dial(network, address string) (conn net.Conn, err error) {
 func (g *kernelGuest) listen(port uint16) (l net.Listener, err error) {
 	g.do(func() { l, err = net.Listen("tcp4", fmt.Sprintf(":%d", port)) })
 	return l, err
+}
+
+// ping runs the system's ping in the namespace.
+func (g *kernelGuest) ping(to string, size int) (output string, err error) {
+	g.do(func() {
+		var out []byte
+		out, err = exec.Command("busybox", "ping", "-c", "1", "-W", "2", "-s", fmt.Sprint(size), to).CombinedOutput()
+		output = string(out)
+	})
+	return output, err
+}
+
+func TestPing(t *testing.T) {
+	if _, err := exec.LookPath("busybox"); err != nil {
+		t.Skip("no ping: install busybox")
+	}
+	n := testNetwork(t, Options{})
+	web, db := attach(t, n, "web"), attach(t, n, "db")
+	g := newKernelGuest(t, web)
+	newKernelGuest(t, db)
+	nobody := netip.AddrFrom4([4]byte{192, 0, 2, 254})
+	for _, test := range []struct {
+		name   string
+		to     netip.Addr
+		size   int
+		answer bool
+	}{
+		{"gateway", n.Gateway(), 56, true},
+		{"host", n.Host(), 56, true},
+		{"other container", db.ip, 30000, true},
+		{"outside", outside(t), 1000, true},
+		{"nobody outside", nobody, 56, false},
+		{"nobody inside", n.Host().Prev(), 56, false},
+		{"metadata service", netip.AddrFrom4([4]byte{169, 254, 169, 254}), 56, false},
+	} {
+		output, err := g.ping(test.to.String(), test.size)
+		if (err == nil) != test.answer {
+			t.Errorf("%s: %v, want an answer: %v\n%s", test.name, err, test.answer, output)
+		}
+	}
 }

@@ -136,14 +136,4 @@ func (s *nameServer) serveOne(ctx context.Context, conn net.Conn) error {
 }
 
 // asker returns the guest behind a source address, or nil.
-func (s *nameServer) asker(from net.Addr) *Endpoint {
-	var ip net.IP
-	switch a := from.(type) {
-	case *net.UDPAddr:
-		ip = a.IP
-	case *net.TCPAddr:
-		ip = a.IP
-	}
-	at, _ := netip.AddrFromSlice(ip)
-	return s.guest(at.Unmap())
-}
+func (s *nameServer) asker(from net.Addr) *Endpoint { return s.guest(addressOf(from)) }

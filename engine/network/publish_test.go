@@ -107,12 +107,12 @@ func TestPublishedPortResetsWhenContainerIsDown(t *testing.T) {
 		return nil, errors.New("nobody home")
 	})
 	conn, err := net.Dial("tcp", p.Bindings()[0].Host.String())
-	if err != nil {
-		t.Fatal(err)
+	if err == nil { // the reset may be faster than the caller
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(patience))
+		_, err = conn.Read(make([]byte, 1))
 	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
-	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+	if !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("client saw %v, want a reset", err)
 	}
 	p.Close()

@@ -1,0 +1,167 @@
+package vz
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/Code-Hex/vz/v3"
+
+	"github.com/skerry-app/skerry/engine/vm"
+)
+
+// configure turns a plan into the framework's configuration. The files that it
+// returns must stay reachable as long as the machine: the framework uses their
+// descriptors without duplicating them, and a collected os.File closes its own.
+func configure(p plan) (config *vz.VirtualMachineConfiguration, console *os.File, held []*os.File, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(append(held, console))
+			console, held = nil, nil
+		}
+	}()
+	loader, err := vz.NewLinuxBootLoader(p.kernel, vz.WithCommandLine(p.cmdline))
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("boot loader: %w", err)
+	}
+	if config, err = vz.NewVirtualMachineConfiguration(loader, p.cpus, p.memory); err != nil {
+		return nil, nil, nil, err
+	}
+	platform, err := vz.NewGenericPlatformConfiguration()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	config.SetPlatformVirtualMachineConfiguration(platform)
+	if err := addDisks(config, p.disks); err != nil {
+		return nil, nil, nil, err
+	}
+	if held, err = addNICs(config, p.nics); err != nil {
+		return nil, nil, held, err
+	}
+	console, theirs, err := addConsole(config)
+	held = append(held, theirs...)
+	if err != nil {
+		return nil, console, held, err
+	}
+	if err := addSocketAndEntropy(config); err != nil {
+		return nil, console, held, err
+	}
+	if ok, err := config.Validate(); err != nil || !ok {
+		return nil, console, held, fmt.Errorf("the framework refuses the configuration: %w", err)
+	}
+	return config, console, held, nil
+}
+
+// addDisks adds virtio disks. Cached together with fsync is the only pair that
+// neither corrupts ext4 on Apple silicon (as "automatic" does, utmapp/UTM#4840
+// and lima-vm/lima#1957) nor flushes the drive's own cache at every barrier.
+func addDisks(config *vz.VirtualMachineConfiguration, disks []vm.Disk) error {
+	var devices []vz.StorageDeviceConfiguration
+	for _, d := range disks {
+		attachment, err := vz.NewDiskImageStorageDeviceAttachmentWithCacheAndSync(d.Path, d.ReadOnly,
+			vz.DiskImageCachingModeCached, vz.DiskImageSynchronizationModeFsync)
+		if err != nil {
+			return fmt.Errorf("disk %s: %w", d.Path, err)
+		}
+		device, err := vz.NewVirtioBlockDeviceConfiguration(attachment)
+		if err != nil {
+			return fmt.Errorf("disk %s: %w", d.Path, err)
+		}
+		if err := device.SetBlockDeviceIdentifier(d.Serial); err != nil {
+			return fmt.Errorf("disk %s: serial %q: %w", d.Path, d.Serial, err)
+		}
+		devices = append(devices, device)
+	}
+	config.SetStorageDevicesVirtualMachineConfiguration(devices)
+	return nil
+}
+
+func addNICs(config *vz.VirtualMachineConfiguration, nics []vm.NIC) (held []*os.File, err error) {
+	var devices []*vz.VirtioNetworkDeviceConfiguration
+	for i, n := range nics {
+		file, err := duplicate(n.File)
+		if err != nil {
+			return held, fmt.Errorf("network interface %d: %w", i, err)
+		}
+		held = append(held, file)
+		attachment, err := vz.NewFileHandleNetworkDeviceAttachment(file)
+		if err != nil {
+			return held, fmt.Errorf("network interface %d: %w", i, err)
+		}
+		if err := attachment.SetMaximumTransmissionUnit(n.MTU); err != nil {
+			return held, fmt.Errorf("network interface %d: MTU %d: %w", i, n.MTU, err)
+		}
+		device, err := vz.NewVirtioNetworkDeviceConfiguration(attachment)
+		if err != nil {
+			return held, fmt.Errorf("network interface %d: %w", i, err)
+		}
+		address, err := vz.NewMACAddress(n.MAC)
+		if err != nil {
+			return held, fmt.Errorf("network interface %d: address %s: %w", i, n.MAC, err)
+		}
+		device.SetMACAddress(address)
+		devices = append(devices, device)
+	}
+	config.SetNetworkDevicesVirtualMachineConfiguration(devices)
+	return held, nil
+}
+
+// addConsole adds a serial port whose output can be read from console. The
+// framework's own file attachment would grow without bound.
+func addConsole(config *vz.VirtualMachineConfiguration) (console *os.File, held []*os.File, err error) {
+	console, output, err := os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("console: %w", err)
+	}
+	input, err := os.Open(os.DevNull)
+	if err != nil {
+		return console, []*os.File{output}, fmt.Errorf("console: %w", err)
+	}
+	held = []*os.File{input, output}
+	attachment, err := vz.NewFileHandleSerialPortAttachment(input, output)
+	if err != nil {
+		return console, held, fmt.Errorf("console: %w", err)
+	}
+	port, err := vz.NewVirtioConsoleDeviceSerialPortConfiguration(attachment)
+	if err != nil {
+		return console, held, fmt.Errorf("console: %w", err)
+	}
+	config.SetSerialPortsVirtualMachineConfiguration([]*vz.VirtioConsoleDeviceSerialPortConfiguration{port})
+	return console, held, nil
+}
+
+func addSocketAndEntropy(config *vz.VirtualMachineConfiguration) error {
+	socket, err := vz.NewVirtioSocketDeviceConfiguration()
+	if err != nil {
+		return fmt.Errorf("vsock: %w", err)
+	}
+	config.SetSocketDevicesVirtualMachineConfiguration([]vz.SocketDeviceConfiguration{socket})
+	entropy, err := vz.NewVirtioEntropyDeviceConfiguration()
+	if err != nil {
+		return fmt.Errorf("entropy: %w", err)
+	}
+	config.SetEntropyDevicesVirtualMachineConfiguration([]*vz.VirtioEntropyDeviceConfiguration{entropy})
+	return nil
+}
+
+// probe asks the framework whether this process may make machines. The kernel
+// is never read: validation comes before that.
+func probe() error {
+	loader, err := vz.NewLinuxBootLoader("/dev/null")
+	if err != nil {
+		return err
+	}
+	config, err := vz.NewVirtualMachineConfiguration(loader, uint(hostLimits().minCPUs), uint64(hostLimits().minMemory))
+	if err != nil {
+		return err
+	}
+	_, err = config.Validate()
+	return err
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}

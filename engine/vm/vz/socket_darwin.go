@@ -1,0 +1,321 @@
+package vz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"reflect"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/Code-Hex/vz/v3"
+	"github.com/ebitengine/purego"
+	"github.com/ebitengine/purego/objc"
+
+	"github.com/skerry-app/skerry/engine/vm"
+)
+
+// This file talks to the framework's vsock device past vz v3.7.1, whose
+// connections close the framework's descriptor behind its back (the number may
+// belong to another file by then) and know no half-close, and whose listeners
+// never wake Accept. Here a descriptor is duplicated and the framework closes
+// its own.
+
+const (
+	// dialPause is between two tries to reach a guest that does not answer yet.
+	dialPause = 20 * time.Millisecond
+	// acceptQueue is how many connections may wait for Accept.
+	acceptQueue = 128
+)
+
+// socketDevice is a machine's VZVirtioSocketDevice.
+type socketDevice struct {
+	vm     *vz.VirtualMachine // keeps the objects below alive
+	device objc.ID
+	queue  uintptr // the machine's serial dispatch queue
+	gone   <-chan struct{}
+
+	mu        sync.Mutex
+	listeners map[uint32]*listener
+}
+
+func newSocketDevice(machine *vz.VirtualMachine, gone <-chan struct{}) (*socketDevice, error) {
+	if err := loadRuntime(); err != nil {
+		return nil, err
+	}
+	devices := machine.SocketDevices()
+	if len(devices) != 1 {
+		return nil, fmt.Errorf("the machine has %d vsock devices", len(devices))
+	}
+	device, queue, err := reveal(devices[0])
+	if err != nil {
+		return nil, err
+	}
+	return &socketDevice{vm: machine, device: device, queue: queue, gone: gone, listeners: map[uint32]*listener{}}, nil
+}
+
+// reveal returns the Objective-C object and the dispatch queue behind vz's
+// value. Their places are those of v3.7.1 and are checked.
+func reveal(d *vz.VirtioSocketDevice) (device objc.ID, queue uintptr, err error) {
+	v := reflect.ValueOf(d).Elem()
+	q, p := v.FieldByName("dispatchQueue"), v.FieldByName("pointer")
+	if q.Kind() != reflect.UnsafePointer || p.Kind() != reflect.Pointer || p.IsNil() ||
+		p.Elem().Kind() != reflect.Struct || p.Elem().NumField() != 1 || p.Elem().Field(0).Kind() != reflect.UnsafePointer {
+		return 0, 0, fmt.Errorf("unknown layout of %T: only vz v3.7.1 is known", d)
+	}
+	return objc.ID(uintptr(p.Elem().Field(0).UnsafePointer())), uintptr(q.UnsafePointer()), nil
+}
+
+var (
+	dispatchAsync func(queue uintptr, block objc.Block)
+	listenerClass objc.Class // VZVirtioSocketListener
+	delegateClass objc.Class // SkerrySocketDelegate, made below
+	runtimeOnce   sync.Once
+	runtimeErr    error
+)
+
+// loadRuntime finds what is needed of the system's libraries.
+func loadRuntime() error {
+	runtimeOnce.Do(func() {
+		lib, err := purego.Dlopen("/usr/lib/libSystem.B.dylib", purego.RTLD_LAZY|purego.RTLD_GLOBAL)
+		if err != nil {
+			runtimeErr = fmt.Errorf("load libSystem: %w", err)
+			return
+		}
+		purego.RegisterLibFunc(&dispatchAsync, lib, "dispatch_async")
+		if listenerClass = objc.GetClass("VZVirtioSocketListener"); listenerClass == 0 {
+			runtimeErr = errors.New("Virtualization.framework has no VZVirtioSocketListener: macOS 11 or newer is needed")
+			return
+		}
+		var protocols []*objc.Protocol
+		if p := objc.GetProtocol("VZVirtioSocketListenerDelegate"); p != nil {
+			protocols = append(protocols, p)
+		}
+		delegateClass, runtimeErr = objc.RegisterClass("SkerrySocketDelegate", objc.GetClass("NSObject"), protocols, nil,
+			[]objc.MethodDef{{Cmd: objc.RegisterName("listener:shouldAcceptNewConnection:fromSocketDevice:"), Fn: shouldAccept}})
+	})
+	return runtimeErr
+}
+
+// delegates finds the listener that a delegate object belongs to.
+var delegates sync.Map // objc.ID -> *listener
+
+// shouldAccept is called by the framework on the machine's queue.
+func shouldAccept(self objc.ID, _ objc.SEL, _, connection, _ objc.ID) bool {
+	l, ok := delegates.Load(self)
+	if !ok {
+		return false
+	}
+	c, err := take(connection)
+	if err != nil {
+		return false
+	}
+	return l.(*listener).offer(c)
+}
+
+// take duplicates a VZVirtioSocketConnection's descriptor and closes the
+// object's own.
+func take(connection objc.ID) (vm.Conn, error) {
+	syscall.ForkLock.RLock()
+	fd, err := syscall.Dup(int(objc.Send[int32](connection, objc.RegisterName("fileDescriptor"))))
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	connection.Send(objc.RegisterName("close"))
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	f := os.NewFile(uintptr(fd), "vsock")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		c.Close()
+		return nil, fmt.Errorf("vsock connection is a %T", c)
+	}
+	return u, nil
+}
+
+// onQueue runs f on the machine's queue, where the framework wants all calls.
+func (s *socketDevice) onQueue(f func()) {
+	done := make(chan struct{})
+	block := objc.NewBlock(func(objc.Block) {
+		f()
+		close(done)
+	})
+	defer block.Release()
+	dispatchAsync(s.queue, block)
+	<-done
+}
+
+// dial connects to a port of the guest. The framework refuses while the
+// guest's driver is not up and where nobody listens, without telling which.
+func (s *socketDevice) dial(ctx context.Context, port uint32) (vm.Conn, error) {
+	for {
+		c, err := s.connect(ctx, port)
+		if err == nil {
+			return c, nil
+		}
+		select {
+		case <-s.gone:
+			return nil, fmt.Errorf("dial port %d of the guest: %w", port, net.ErrClosed)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("dial port %d of the guest: %w (%w)", port, context.Cause(ctx), err)
+		case <-time.After(dialPause):
+		}
+	}
+}
+
+func (s *socketDevice) connect(ctx context.Context, port uint32) (vm.Conn, error) {
+	type result struct {
+		conn vm.Conn
+		err  error
+	}
+	results := make(chan result, 1)
+	handler := objc.NewBlock(func(_ objc.Block, connection, failure objc.ID) {
+		if connection == 0 {
+			results <- result{nil, errors.New(describe(failure))}
+			return
+		}
+		c, err := take(connection)
+		results <- result{c, err}
+	})
+	s.onQueue(func() { s.device.Send(objc.RegisterName("connectToPort:completionHandler:"), port, handler) })
+	select {
+	case r := <-results:
+		handler.Release()
+		return r.conn, r.err
+	case <-ctx.Done():
+	case <-s.gone:
+	}
+	go func() { // the answer may come late
+		defer handler.Release()
+		select {
+		case r := <-results:
+			if r.conn != nil {
+				r.conn.Close()
+			}
+		case <-s.gone:
+		}
+	}()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return nil, net.ErrClosed
+}
+
+// describe returns an NSError's text.
+func describe(failure objc.ID) string {
+	if failure == 0 {
+		return "connection refused"
+	}
+	return objc.Send[string](failure.Send(objc.RegisterName("localizedDescription")), objc.RegisterName("UTF8String"))
+}
+
+// listener accepts the guest's connections to one port of the host.
+type listener struct {
+	s        *socketDevice
+	port     uint32
+	object   objc.ID // VZVirtioSocketListener
+	delegate objc.ID // the object above holds it weakly
+	queue    chan vm.Conn
+	closed   chan struct{}
+	once     sync.Once
+}
+
+func (s *socketDevice) listen(port uint32) (net.Listener, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.gone:
+		return nil, fmt.Errorf("listen on vsock port %d: %w", port, net.ErrClosed)
+	default:
+	}
+	if s.listeners[port] != nil {
+		return nil, fmt.Errorf("listen on vsock port %d: %w", port, syscall.EADDRINUSE)
+	}
+	l := &listener{s: s, port: port, queue: make(chan vm.Conn, acceptQueue), closed: make(chan struct{}),
+		object: objc.ID(listenerClass).Send(objc.RegisterName("new")), delegate: objc.ID(delegateClass).Send(objc.RegisterName("new"))}
+	delegates.Store(l.delegate, l)
+	l.object.Send(objc.RegisterName("setDelegate:"), l.delegate)
+	s.onQueue(func() { s.device.Send(objc.RegisterName("setSocketListener:forPort:"), l.object, port) })
+	s.listeners[port] = l
+	return l, nil
+}
+
+// offer queues a connection for Accept.
+func (l *listener) offer(c vm.Conn) bool {
+	select {
+	case <-l.closed:
+	case l.queue <- c:
+		return true
+	default:
+	}
+	c.Close()
+	return false
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.queue:
+		return c, nil
+	case <-l.closed:
+		return nil, fmt.Errorf("accept on vsock port %d: %w", l.port, net.ErrClosed)
+	}
+}
+
+// Close implements net.Listener.
+func (l *listener) Close() error {
+	l.s.mu.Lock()
+	delete(l.s.listeners, l.port)
+	l.s.mu.Unlock()
+	l.end()
+	return nil
+}
+
+// end wakes Accept and takes the listener off its device.
+func (l *listener) end() {
+	l.once.Do(func() {
+		close(l.closed)
+		l.s.onQueue(func() { l.s.device.Send(objc.RegisterName("removeSocketListenerForPort:"), l.port) })
+		delegates.Delete(l.delegate)
+		l.object.Send(objc.RegisterName("release"))
+		l.delegate.Send(objc.RegisterName("release"))
+		for {
+			select {
+			case c := <-l.queue:
+				c.Close()
+			default:
+				return
+			}
+		}
+	})
+}
+
+// Addr implements net.Listener.
+func (l *listener) Addr() net.Addr { return address{vm.HostCID, l.port} }
+
+// close ends all listeners with the machine.
+func (s *socketDevice) close() {
+	s.mu.Lock()
+	all := s.listeners
+	s.listeners = map[uint32]*listener{}
+	s.mu.Unlock()
+	for _, l := range all {
+		l.end()
+	}
+}
+
+// address is a vsock address.
+type address struct{ cid, port uint32 }
+
+func (address) Network() string  { return "vsock" }
+func (a address) String() string { return fmt.Sprintf("%d:%d", a.cid, a.port) }

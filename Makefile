@@ -1,0 +1,73 @@
+# Skerry's tasks; `make help` lists them. Everything works as root or with sudo.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+# containers/image would link a C library for signatures without this tag.
+export GOFLAGS := -buildvcs=false -tags=containers_image_openpgp
+TOOL := go tool -modfile=.ci/tools.mod
+
+ARCH := $(subst aarch64,arm64,$(shell uname -m))
+KERNEL := bin/$(if $(filter arm64,$(ARCH)),Image,vmlinux)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATIC := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w'
+
+##@ Use
+
+run: build ## install what is needed, build, start the app, bring an example project up and show it answering
+	go run ./tests/demo -skerry bin/skerry app/examples/hello/skerry.toml
+
+stop: ## stop the app that `make run` has started
+	bin/skerry app quit
+
+##@ Build
+
+build: bin/skerry $(KERNEL) bin/init.ext4 ## build the program, the kernel and the init image into bin/
+
+.PHONY: bin/skerry bin/vminitd $(KERNEL) # go and the kernel's cache know better what is up to date
+bin/skerry: deps
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./app
+
+bin/vminitd:
+	GOOS=linux $(STATIC) -o $@ ./guest/vminitd
+
+bin/init.ext4: bin/vminitd
+	go run ./guest/cmd/mkinit $< $@
+
+$(KERNEL): deps
+	kernel/build.sh $@
+
+deps: ## install the Debian packages that building and running need
+	packaging/debian/deps.sh
+
+generate: ## write the generated code anew
+	go generate ./...
+
+clean: ## delete bin/ (the kernels stay in the cache)
+	rm -rf bin
+
+##@ Check
+
+test: build lint ## run every test, with real machines; fails if one is skipped
+	packaging/debian/deps.sh test
+	set -o pipefail; SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
+		go test -timeout 30m -json ./... | go run ./tests/gate
+
+race: build ## run the tests of the parts that need no machines under the race detector
+	go test -race ./engine/logfile ./engine/network ./engine/vhostuser ./registry/... ./ext4/... ./app/...
+
+lint: ## format, vet and staticcheck, for linux and for darwin
+	packaging/lint.sh
+
+##@ Measure
+
+bench-start: build ## print how long a container takes to start, against a bare QEMU
+	go run ./tests/benchstart -skerry bin/skerry -kernel $(KERNEL)
+
+bench-kernel: ## print how fast the kernel boots, against the configuration in PEER_CONFIG
+	go run ./kernel/bench
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+.PHONY: run stop build deps generate clean test race lint bench-start bench-kernel help

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Looks over all Go code: format, vet and staticcheck, as it is built for Linux and for macOS. The macOS files need
+# no Mac: darwincheck type-checks them with cgo's part of other modules taken on trust, and cgostub makes copies of
+# these modules without cgo, for vet and staticcheck.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export GOFLAGS="${GOFLAGS:--buildvcs=false -tags=containers_image_openpgp}"
+staticcheck() { go tool -modfile=.ci/tools.mod staticcheck -tags containers_image_openpgp "$@"; }
+
+unformatted=$(gofmt -l $(git ls-files '*.go' ':!:*.pb.go'))
+if [ -n "$unformatted" ]; then
+	printf 'lint: gofmt -w is needed for:\n%s\n' "$unformatted" >&2
+	exit 1
+fi
+for script in $(git ls-files '*.sh' .ci/run); do bash -n "$script"; done
+
+echo "lint: linux" >&2
+go vet ./...
+staticcheck ./...
+
+# What is built for macOS: all but what is Linux's alone.
+mac=(./app/... ./engine ./engine/agent/... ./engine/image/... ./engine/logfile/... ./engine/network/... ./engine/vm ./engine/vm/vz/... ./engine/vm/vmtest/... ./ext4/... ./registry/... ./guest/api/...)
+stubs=$(mktemp -d)
+trap 'rm -rf "$stubs"' EXIT
+for arch in arm64 amd64; do
+	echo "lint: darwin/$arch" >&2
+	go run ./tests/darwincheck -goarch "$arch" -tags containers_image_openpgp -test "${mac[@]}"
+	go run ./tests/cgostub -goarch "$arch" -o "$stubs/$arch" "${mac[@]}"
+	GOWORK=$stubs/$arch/go.work GOOS=darwin GOARCH=$arch CGO_ENABLED=0 go vet "${mac[@]}"
+done
+echo "lint: staticcheck for darwin" >&2
+go build -modfile=.ci/tools.mod -o "$stubs/staticcheck" honnef.co/go/tools/cmd/staticcheck
+GOWORK=$stubs/arm64/go.work GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 "$stubs/staticcheck" -tags containers_image_openpgp "${mac[@]}"

@@ -87,7 +87,7 @@ func loadRuntime() error {
 		}
 		purego.RegisterLibFunc(&dispatchAsync, lib, "dispatch_async")
 		if listenerClass = objc.GetClass("VZVirtioSocketListener"); listenerClass == 0 {
-			runtimeErr = errors.New("Virtualization.framework has no VZVirtioSocketListener: macOS 11 or newer is needed")
+			runtimeErr = errors.New("no VZVirtioSocketListener in Virtualization.framework: macOS 11 or newer is needed")
 			return
 		}
 		var protocols []*objc.Protocol

@@ -38,7 +38,7 @@ type Endpoint struct {
 	network *Network
 	port    *port
 	flows   *flows
-	close   sync.Once
+	leave   sync.Once
 }
 
 // EndpointStats count the frames that a container's port did not carry since Attach.
@@ -115,7 +115,7 @@ func (ep *Endpoint) connect() error {
 // Close takes the container off the network: its names are forgotten, its connections end, its address
 // is free again. It returns when nothing works for the endpoint any more; calls after the first do nothing.
 func (ep *Endpoint) Close() error {
-	ep.close.Do(func() {
+	ep.leave.Do(func() {
 		n := ep.network
 		n.names.remove(ep.ip, ep.names)
 		ep.port.close()

@@ -2,12 +2,14 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -180,5 +182,50 @@ func TestPing(t *testing.T) {
 		if (err == nil) != test.answer {
 			t.Errorf("%s: %v, want an answer: %v\n%s", test.name, err, test.answer, output)
 		}
+	}
+}
+
+func TestPublishWithoutIPv6(t *testing.T) {
+	g := newKernelGuest(t, attach(t, testNetwork(t, Options{}), "host"))
+	var p *Published
+	var err error
+	g.do(func() {
+		if err = os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0); err == nil {
+			p, err = NewPublisher(nil).Publish(context.Background(), PortSpec{ContainerPort: 80}, nil)
+		}
+	})
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EROFS) || errors.Is(err, os.ErrNotExist) {
+		t.Skipf("cannot turn IPv6 off in a network namespace: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if b := p.Bindings(); len(b) != 1 || b[0].Host.Addr() != loopbacks[0] {
+		t.Errorf("bindings %v, want one on %s", b, loopbacks[0])
+	}
+}
+
+func TestLowPortNeedsRights(t *testing.T) {
+	g := newKernelGuest(t, attach(t, testNetwork(t, Options{}), "host"))
+	var err error
+	g.do(func() {
+		// The thread ends with the namespace, so it may give its right away.
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var data [2]unix.CapUserData
+		if err = unix.Capget(&header, &data[0]); err != nil {
+			return
+		}
+		data[0].Effective &^= 1 << unix.CAP_NET_BIND_SERVICE
+		if err = unix.Capset(&header, &data[0]); err != nil {
+			return
+		}
+		var p *Published
+		if p, err = NewPublisher(nil).Publish(context.Background(), PortSpec{HostPort: 80, ContainerPort: 80}, nil); err == nil {
+			p.Close()
+		}
+	})
+	if !errors.Is(err, unix.EACCES) || !strings.Contains(err.Error(), "ports below 1024") {
+		t.Errorf("got %v, want permission denied with a hint about low ports", err)
 	}
 }

@@ -37,7 +37,7 @@ type Options struct {
 // ErrInUse is returned by Remove for a network that has containers attached.
 var ErrInUse = errors.New("network is in use")
 
-// ErrClosed is returned by a Manager or Network after its Close.
+// ErrClosed is returned by a Manager after Close, and by a Network that has been removed.
 var ErrClosed = errors.New("network is closed")
 
 // Manager owns the networks of one engine. Its methods may be called from any goroutine.
@@ -129,7 +129,7 @@ func (m *Manager) Close() error {
 	defer m.mu.Unlock()
 	m.closed = true
 	for name, n := range m.networks {
-		n.Close()
+		n.close()
 		delete(m.networks, name)
 	}
 	return nil

@@ -92,16 +92,15 @@ func (n *Network) endpoint(at netip.Addr) *Endpoint {
 	return n.endpoints[at]
 }
 
-// Close detaches all containers and ends the network. It returns when nothing of it runs any more.
-func (n *Network) Close() error {
+// close detaches all containers and ends the network. It returns when nothing of it runs any more.
+func (n *Network) close() {
 	n.mu.Lock()
 	n.closed = true
 	n.mu.Unlock()
 	n.end()
-	return nil
 }
 
-// closeIfUnused is Close, but returns ErrInUse and does nothing if containers are attached.
+// closeIfUnused is close, but returns ErrInUse and does nothing if containers are attached.
 func (n *Network) closeIfUnused() error {
 	n.mu.Lock()
 	if len(n.endpoints) > 0 {

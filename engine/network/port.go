@@ -20,7 +20,8 @@ const (
 	portReceiveBuffer = 4 << 20
 
 	// portQueue is how many bytes of frames wait in this process for a machine whose socket is full.
-	// It bridges bursts where the kernel's limit leaves room for a few frames only.
+	// It bridges bursts: by default Linux lets an ordinary user's socket hold three frames of the
+	// largest size, and TCP through a port that drops the fourth takes several times as long.
 	portQueue = 2 << 20
 )
 

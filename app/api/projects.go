@@ -76,7 +76,7 @@ type projectChange func(context.Context, ProjectRequest, func(ProjectProgress)) 
 // error before the first line has a status of its own.
 func (s *Server) project(w http.ResponseWriter, r *http.Request, change func(Projects) projectChange) error {
 	if s.options.Projects == nil {
-		return notImplemented("projects")
+		return notImplemented("projects are")
 	}
 	var req ProjectRequest
 	if err := readJSON(r, &req); err != nil {
@@ -107,7 +107,7 @@ func (s *Server) project(w http.ResponseWriter, r *http.Request, change func(Pro
 
 func (s *Server) listProjects(w http.ResponseWriter, r *http.Request) error {
 	if s.options.Projects == nil {
-		return notImplemented("projects")
+		return notImplemented("projects are")
 	}
 	list, err := s.options.Projects.List(r.Context())
 	if err != nil {

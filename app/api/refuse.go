@@ -1,0 +1,122 @@
+package api
+
+import (
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+)
+
+// feature is something that Docker can do and Skerry cannot. Its name comes
+// with its verb, "volumes are".
+type feature struct {
+	name  string
+	asked bool
+}
+
+func firstRefused(features []feature) error {
+	for _, f := range features {
+		if f.asked {
+			return notImplemented(f.name)
+		}
+	}
+	return nil
+}
+
+// refuse gives an error for the first thing asked for that the engine does not
+// do: a container that lacks what was asked for is worse than none.
+func refuse(c *container.Config, h *container.HostConfig) error {
+	if err := container.ValidateRestartPolicy(h.RestartPolicy); err != nil {
+		return invalid("%v", err)
+	}
+	for _, features := range [][]feature{mountFeatures(c, h), processFeatures(c, h), namespaceFeatures(h), resourceFeatures(&h.Resources)} {
+		if err := firstRefused(features); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mountFeatures(c *container.Config, h *container.HostConfig) []feature {
+	features := []feature{
+		{"bind mounts are", len(h.Binds) > 0},
+		{"volumes are", len(c.Volumes) > 0 || len(h.VolumesFrom) > 0 || h.VolumeDriver != ""},
+		{"tmpfs mounts are", len(h.Tmpfs) > 0},
+		{"the size of /dev/shm is", h.ShmSize > 0},
+		{"storage options are", len(h.StorageOpt) > 0},
+	}
+	for _, m := range h.Mounts {
+		name := string(m.Type) + " mounts are"
+		if m.Type == mount.TypeVolume {
+			name = "volumes are"
+		}
+		features = append(features, feature{name, true})
+	}
+	return features
+}
+
+func processFeatures(c *container.Config, h *container.HostConfig) []feature {
+	health := c.Healthcheck != nil && len(c.Healthcheck.Test) > 0 && c.Healthcheck.Test[0] != "NONE"
+	return []feature{
+		{"restart policies are", !h.RestartPolicy.IsNone()},
+		{"health checks are", health},
+		{"domain names of containers are", c.Domainname != ""},
+		{"containers without a network are", c.NetworkDisabled},
+		{"an init process of its own (--init) is", h.Init != nil && *h.Init},
+		{"adding capabilities is", len(h.CapAdd) > 0},
+		{"dropping capabilities is", len(h.CapDrop) > 0},
+		{"supplementary groups are", len(h.GroupAdd) > 0},
+		{"security options are", len(h.SecurityOpt) > 0},
+		{"kernel parameters (sysctls) are", len(h.Sysctls) > 0},
+		{"masked paths are", len(h.MaskedPaths) > 0},
+		{"read-only paths are", len(h.ReadonlyPaths) > 0},
+		{"a umask is", h.Umask != nil},
+		{"DNS settings of a container are", len(h.DNS)+len(h.DNSOptions)+len(h.DNSSearch) > 0},
+		{"links between containers are", len(h.Links) > 0},
+		{"adjusting the OOM score is", h.OomScoreAdj != 0},
+		{"annotations are", len(h.Annotations) > 0},
+		{"the logging driver " + h.LogConfig.Type + " is", !knownLog(h.LogConfig.Type)},
+		{"options of the logging driver are", len(h.LogConfig.Config) > 0},
+		{"the runtime " + h.Runtime + " is", h.Runtime != "" && h.Runtime != runtimeName},
+	}
+}
+
+// knownLog: output is kept in files and can be read back, which is what
+// clients that name one of these want.
+func knownLog(driver string) bool {
+	return driver == "" || driver == logDriver || driver == "json-file"
+}
+
+// namespaceFeatures: a machine shares nothing with the host or another machine.
+func namespaceFeatures(h *container.HostConfig) []feature {
+	return []feature{
+		{"sharing the PID namespace is", h.PidMode != ""},
+		{"sharing the IPC namespace is", h.IpcMode != "" && !h.IpcMode.IsPrivate()},
+		{"sharing the UTS namespace is", h.UTSMode != ""},
+		{"sharing the cgroup namespace is", h.CgroupnsMode.IsHost()},
+		{"choosing a user namespace is", h.UsernsMode != ""},
+		{"sharing another container's cgroup is", h.Cgroup != ""},
+		{"isolation modes are", !h.Isolation.IsDefault()},
+	}
+}
+
+func resourceFeatures(r *container.Resources) []feature {
+	blkio := int(r.BlkioWeight) + len(r.BlkioWeightDevice) + len(r.BlkioDeviceReadBps) + len(r.BlkioDeviceWriteBps) +
+		len(r.BlkioDeviceReadIOps) + len(r.BlkioDeviceWriteIOps)
+	return []feature{
+		{"devices of the host are", len(r.Devices)+len(r.DeviceCgroupRules) > 0},
+		{"device requests (GPUs) are", len(r.DeviceRequests) > 0},
+		{"CPU shares are", r.CPUShares != 0},
+		{"choosing CPUs and memory nodes is", r.CpusetCpus != "" || r.CpusetMems != ""},
+		{"real-time scheduling is", r.CPURealtimePeriod != 0 || r.CPURealtimeRuntime != 0},
+		{"a parent cgroup is", r.CgroupParent != ""},
+		{"limits of block I/O are", blkio > 0},
+		{"memory reservations are", r.MemoryReservation != 0},
+		// A machine has no swap: memory and swap together are the memory.
+		{"swap is", r.MemorySwap > 0 && r.MemorySwap != r.Memory},
+		// The docker command sends -1 for a swappiness that was not given.
+		{"swappiness is", r.MemorySwappiness != nil && *r.MemorySwappiness != -1},
+		{"disabling the OOM killer is", r.OomKillDisable != nil && *r.OomKillDisable},
+		{"limits of the number of processes are", r.PidsLimit != nil && *r.PidsLimit > 0},
+		{"ulimits are", len(r.Ulimits) > 0},
+		{"Windows' resource limits are", r.CPUCount != 0 || r.CPUPercent != 0 || r.IOMaximumIOps != 0 || r.IOMaximumBandwidth != 0},
+	}
+}

@@ -1,0 +1,127 @@
+//go:build linux
+
+package qemu
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/skerry-app/skerry/engine/vm"
+)
+
+// arguments is a QEMU command line in the making, with the files that the
+// process inherits.
+type arguments struct {
+	args  []string
+	files []*os.File
+}
+
+func (a *arguments) add(args ...string) { a.args = append(a.args, args...) }
+
+// inherit passes f to QEMU and returns its descriptor there.
+func (a *arguments) inherit(f *os.File) int {
+	const first = 3 // after the standard ones (os/exec, Cmd.ExtraFiles)
+	a.files = append(a.files, f)
+	return first + len(a.files) - 1
+}
+
+// channels are QEMU's ends of the sockets between a process and its machine.
+type channels struct{ qmp, console, vsock *os.File }
+
+// commandLine describes the machine to QEMU.
+func (m *Machine) commandLine(accel string, ends channels) *arguments {
+	a := &arguments{}
+	b := &m.driver.board
+	cpu := "host"
+	if accel == accelTCG {
+		cpu = b.tcgCPU
+	}
+	memory := strconv.FormatInt(m.config.Memory/mebibyte, 10) + "M"
+	a.add("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-M", b.machine+",memory-backend=ram", "-accel", accel, "-cpu", cpu,
+		"-smp", strconv.Itoa(m.config.CPUs), "-m", memory,
+		// Shared with this process, which serves the vsock device.
+		"-object", "memory-backend-memfd,id=ram,share=on,size="+memory,
+		"-kernel", m.config.Kernel, "-append", strings.Join(m.kernelParameters(accel), " "))
+	if m.driver.firmware != "" {
+		a.add("-bios", m.driver.firmware)
+	}
+	a.chardev("qmp", ends.qmp)
+	a.add("-mon", "chardev=qmp,mode=control")
+	a.chardev("console", ends.console)
+	a.add("-serial", "chardev:console")
+	a.chardev("vsock", ends.vsock)
+	a.add("-device", "vhost-user-vsock-pci,disable-legacy=on,chardev=vsock")
+	a.add("-device", "virtio-rng-pci,disable-legacy=on")
+	for i := range m.config.Disks {
+		a.disk(i, &m.config.Disks[i], m.disks[i])
+	}
+	for i := range m.config.NICs {
+		a.nic(i, &m.config.NICs[i], m.nics[i])
+	}
+	return a
+}
+
+func (a *arguments) chardev(id string, f *os.File) {
+	a.add("-chardev", fmt.Sprintf("socket,id=%s,fd=%d", id, a.inherit(f)))
+}
+
+// blockdev is QEMU's BlockdevOptionsFile, as far as it is used.
+type blockdev struct {
+	Driver   string `json:"driver"`
+	NodeName string `json:"node-name"`
+	Filename string `json:"filename"`
+	ReadOnly bool   `json:"read-only"`
+	Discard  string `json:"discard"`
+}
+
+// disk adds an image. Its descriptor goes into a set, which QEMU opens under the
+// name /dev/fdset/N; so the name of the image, whatever is in it, appears
+// nowhere. The image is read through the host's page cache, where machines that
+// share it share the copy as well, and locked against a second writer.
+func (a *arguments) disk(i int, disk *vm.Disk, f *os.File) {
+	node, set := fmt.Sprintf("disk%d", i), i+1
+	a.add("-add-fd", fmt.Sprintf("fd=%d,set=%d", a.inherit(f), set))
+	options, err := json.Marshal(blockdev{
+		Driver:   "file",
+		NodeName: node,
+		Filename: fmt.Sprintf("/dev/fdset/%d", set),
+		ReadOnly: disk.ReadOnly,
+		Discard:  "unmap",
+	})
+	if err != nil {
+		panic(err) // strings and booleans always encode
+	}
+	a.add("-blockdev", string(options))
+	// A full host disk is an error that the guest sees; the default would stop
+	// the guest until somebody tells QEMU to go on.
+	a.add("-device", fmt.Sprintf("virtio-blk-pci,disable-legacy=on,drive=%s,serial=%s,werror=report,rerror=report", node, disk.Serial))
+}
+
+func (a *arguments) nic(i int, nic *vm.NIC, f *os.File) {
+	id := fmt.Sprintf("net%d", i)
+	a.add("-netdev", fmt.Sprintf("dgram,id=%s,local.type=fd,local.str=%d", id, a.inherit(f)))
+	// An empty romfile leaves out the network boot ROM, which would be read,
+	// mapped and, where its package is not installed, missed.
+	a.add("-device", fmt.Sprintf("virtio-net-pci,disable-legacy=on,romfile=,netdev=%s,mac=%s,host_mtu=%d", id, nic.MAC, nic.MTU))
+}
+
+// kernelParameters adds what the hypervisor decides to the machine's own
+// parameters, which come last and win.
+func (m *Machine) kernelParameters(accel string) []string {
+	b := &m.driver.board
+	// A panic resets at once, by triple fault on x86, and -no-reboot turns
+	// that into the end of the process.
+	p := []string{"console=" + b.console, "quiet", "panic=-1", "reboot=t"}
+	if accel == accelTCG {
+		p = append(p, m.driver.clock...)
+		p = append(p, b.tcg...)
+		if m.config.CPUs == 1 {
+			p = append(p, b.tcgUP...)
+		}
+	}
+	return append(p, m.config.Cmdline...)
+}

@@ -1,0 +1,153 @@
+//go:build linux
+
+package qemu
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/skerry-app/skerry/engine/vm"
+)
+
+const (
+	mebibyte = 1 << 20
+	// minMemory is what a kernel with an empty initial process still boots in.
+	minMemory = 64 * mebibyte
+	// sectorSize is the unit of a virtio disk's capacity.
+	sectorSize = 512
+	// minMTU and maxMTU bound what the device can announce (virtio 1.2,
+	// section 5.1.4.1).
+	minMTU, maxMTU = 68, 65535
+)
+
+var serialPattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`)
+
+// checkConfig finds what this host or driver cannot serve.
+func (d *Driver) checkConfig(c *vm.Config) error {
+	if c.CPUs < 1 || c.CPUs > d.board.maxCPUs {
+		return fmt.Errorf("%d CPUs: use 1 to %d", c.CPUs, d.board.maxCPUs)
+	}
+	if c.Memory < minMemory {
+		return fmt.Errorf("%d bytes of memory: use at least %d MiB", c.Memory, minMemory/mebibyte)
+	}
+	if c.Memory%mebibyte != 0 {
+		return fmt.Errorf("%d bytes of memory: use a multiple of 1 MiB", c.Memory)
+	}
+	if !filepath.IsAbs(c.Kernel) {
+		return fmt.Errorf("kernel %q: use an absolute path", c.Kernel)
+	}
+	return d.board.checkKernel(c.Kernel)
+}
+
+// openDisks opens the disk images; QEMU gets the descriptors.
+func openDisks(disks []vm.Disk) (files []*os.File, err error) {
+	defer func() {
+		if err != nil {
+			closeFiles(files)
+		}
+	}()
+	for i, disk := range disks {
+		f, err := openDisk(disk)
+		if err != nil {
+			return files, fmt.Errorf("disk %d: %w", i, err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func openDisk(disk vm.Disk) (*os.File, error) {
+	if !serialPattern.MatchString(disk.Serial) {
+		return nil, fmt.Errorf("serial %q of %s: use 1 to 20 letters, digits or dashes", disk.Serial, disk.Path)
+	}
+	mode := os.O_RDWR
+	if disk.ReadOnly {
+		mode = os.O_RDONLY
+	}
+	// A fifo in the image's place would keep a blocking open waiting.
+	f, err := os.OpenFile(disk.Path, mode|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%s is not a regular file", disk.Path)
+	case info.Size() == 0 || info.Size()%sectorSize != 0:
+		err = fmt.Errorf("%s has %d bytes: a disk image is a multiple of %d bytes", disk.Path, info.Size(), sectorSize)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// openNICs duplicates the machine's ends of its network interfaces.
+func openNICs(nics []vm.NIC) (files []*os.File, err error) {
+	defer func() {
+		if err != nil {
+			closeFiles(files)
+		}
+	}()
+	for i, nic := range nics {
+		f, err := openNIC(nic)
+		if err != nil {
+			return files, fmt.Errorf("network interface %d: %w", i, err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func openNIC(nic vm.NIC) (*os.File, error) {
+	if err := checkMAC(nic.MAC); err != nil {
+		return nil, err
+	}
+	if nic.MTU < minMTU || nic.MTU > maxMTU {
+		return nil, fmt.Errorf("MTU %d: use %d to %d", nic.MTU, minMTU, maxMTU)
+	}
+	if nic.File == nil {
+		return nil, errors.New("it has no socket")
+	}
+	conn, err := nic.File.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("use its socket: %w", err)
+	}
+	var dup, kind int
+	var dupErr, kindErr error
+	err = conn.Control(func(fd uintptr) {
+		kind, kindErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+		dup, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err = errors.Join(err, dupErr); err != nil {
+		return nil, fmt.Errorf("duplicate its socket: %w", err)
+	}
+	f := os.NewFile(uintptr(dup), nic.File.Name())
+	if kindErr != nil || kind != unix.SOCK_DGRAM {
+		f.Close()
+		return nil, errors.New("its file is not a datagram socket")
+	}
+	return f, nil
+}
+
+func checkMAC(mac net.HardwareAddr) error {
+	const ethernet, multicast = 6, 0x01
+	if len(mac) != ethernet || mac[0]&multicast != 0 {
+		return fmt.Errorf("MAC address %q: use a unicast address of 6 bytes", mac)
+	}
+	return nil
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

@@ -1,0 +1,23 @@
+//go:build linux
+
+package qemu
+
+// An x86 CPU begins in real mode sixteen bytes below 4 GiB, where it finds HLT.
+const (
+	probePage   = 0xfffff000
+	probeOffset = 0xff0
+	probeExit   = 5 // KVM_EXIT_HLT
+)
+
+var probeProgram = []byte{0xf4}
+
+// kvmSetTSSAddr is needed on Intel CPUs that cannot run real mode by themselves.
+const (
+	kvmSetTSSAddr = 0xae47
+	tssAddr       = 0xfffbd000 // below the firmware, where QEMU puts it too
+)
+
+func probePrepare(machine, vcpu int) error {
+	_, err := ioctl(machine, kvmSetTSSAddr, tssAddr)
+	return err
+}

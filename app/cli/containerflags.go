@@ -1,0 +1,253 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/docker/go-units"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// containerFlags are what run and create share: how a container is made.
+type containerFlags struct {
+	name, cidFile, pull, platform       string
+	interactive, tty, remove            bool
+	env, envFiles, labels               []string
+	workDir, user, entrypoint, hostname string
+	cpus, memory                        string
+	ports, extraHosts                   []string
+	network                             string
+	privileged, readOnly                bool
+	stopSignal                          string
+	stopTimeout                         int
+	flags                               *pflag.FlagSet
+}
+
+func (f *containerFlags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	f.flags = fs
+	fs.SetInterspersed(false) // what follows the image belongs to its command
+	fs.StringVar(&f.name, "name", "", "name of the container")
+	fs.StringVar(&f.cidFile, "cidfile", "", "write the container's ID to this new file")
+	fs.StringVar(&f.pull, "pull", pullMissing, `pull the image: "always", "missing" or "never"`)
+	fs.StringVar(&f.platform, "platform", "", "platform of the image, such as linux/amd64")
+	fs.BoolVarP(&f.interactive, "interactive", "i", false, "hand stdin to the container")
+	fs.BoolVarP(&f.tty, "tty", "t", false, "give the container a terminal")
+	fs.BoolVar(&f.remove, "rm", false, "remove the container when it has ended")
+	fs.StringArrayVarP(&f.env, "env", "e", nil, "set an environment variable: KEY=value, or KEY for this shell's value")
+	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read environment variables from a file")
+	fs.StringArrayVarP(&f.labels, "label", "l", nil, "set a label: key=value")
+	fs.StringVarP(&f.workDir, "workdir", "w", "", "working directory in the container")
+	fs.StringVarP(&f.user, "user", "u", "", "user, or user:group, by name or number")
+	fs.StringVar(&f.entrypoint, "entrypoint", "", "replace the image's entrypoint")
+	fs.StringVarP(&f.hostname, "hostname", "h", "", "host name in the container")
+	fs.StringVar(&f.cpus, "cpus", "", "number of CPUs, such as 1.5")
+	fs.StringVarP(&f.memory, "memory", "m", "", "size of the memory, such as 512m or 2g")
+	fs.StringArrayVarP(&f.ports, "publish", "p", nil, "publish a port: [address:][host port:]container port, ranges allowed")
+	fs.StringArrayVar(&f.extraHosts, "add-host", nil, "add a line to /etc/hosts: name:address")
+	fs.StringVar(&f.network, "network", "", "network to join")
+	fs.StringVar(&f.network, "net", "", "")
+	_ = fs.MarkHidden("net")
+	fs.BoolVar(&f.privileged, "privileged", false, "all capabilities, inside its own machine")
+	fs.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
+	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends")
+	fs.IntVar(&f.stopTimeout, "stop-timeout", 0, "seconds that stop waits before it kills; -1 for ever")
+	// -h is the host name, as docker has it; --help stays.
+	fs.Bool("help", false, "help for "+cmd.Name())
+	registerLater(fs)
+}
+
+// laterFlags are docker's flags that will be typed and are not there: each is
+// refused by the name of what is missing rather than as unknown.
+var laterFlags = []struct{ name, short, what string }{
+	{"volume", "v", "mounting volumes and directories"},
+	{"mount", "", "mounting volumes and directories"},
+	{"tmpfs", "", "tmpfs mounts"},
+	{"restart", "", "restart policies"},
+	{"publish-all", "P", "publishing all ports"},
+	{"cap-add", "", "adding capabilities"},
+	{"cap-drop", "", "dropping capabilities"},
+	{"device", "", "host devices"},
+	{"gpus", "", "GPUs"},
+	{"dns", "", "own name servers"},
+	{"health-cmd", "", "health checks"},
+	{"ulimit", "", "resource limits (ulimit)"},
+	{"sysctl", "", "kernel parameters (sysctl)"},
+	{"shm-size", "", "the size of /dev/shm"},
+	{"group-add", "", "additional groups"},
+	{"network-alias", "", "further names on the network"},
+	{"ip", "", "choosing an address"},
+	{"security-opt", "", "security options: every container has a kernel of its own, so none"},
+	{"pid", "", "sharing a PID namespace: every container has a kernel of its own, so that"},
+	{"ipc", "", "sharing an IPC namespace: every container has a kernel of its own, so that"},
+}
+
+// later is a flag's value that always refuses.
+type later string
+
+func (l later) String() string   { return "" }
+func (l later) Type() string     { return "value" }
+func (l later) Set(string) error { return errors.New(string(l) + " is not supported yet") }
+
+func registerLater(fs *pflag.FlagSet) {
+	for _, flag := range laterFlags {
+		fs.VarP(later(flag.what), flag.name, flag.short, "")
+		_ = fs.MarkHidden(flag.name)
+	}
+}
+
+// request builds what the API takes, from the flags and the arguments: the
+// image and its command. Errors are usage errors.
+func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, error) {
+	env, err := environment(f.envFiles, f.env)
+	if err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
+	config := &container.Config{
+		Image:        args[0],
+		Cmd:          args[1:],
+		Env:          env,
+		Hostname:     f.hostname,
+		User:         f.user,
+		WorkingDir:   f.workDir,
+		Labels:       keyValues(f.labels),
+		Tty:          f.tty,
+		OpenStdin:    f.interactive,
+		StopSignal:   f.stopSignal,
+		AttachStdout: true,
+		AttachStderr: true,
+	}
+	if f.flags.Changed("stop-timeout") {
+		config.StopTimeout = &f.stopTimeout
+	}
+	if f.flags.Changed("entrypoint") {
+		config.Entrypoint = []string{f.entrypoint} // an empty string clears the image's, as docker has it
+	}
+	host := &container.HostConfig{
+		AutoRemove:     f.remove,
+		Privileged:     f.privileged,
+		ReadonlyRootfs: f.readOnly,
+		ExtraHosts:     f.extraHosts,
+		NetworkMode:    container.NetworkMode(f.network),
+	}
+	if err := f.resources(host); err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
+	if config.ExposedPorts, host.PortBindings, err = parsePorts(f.ports); err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
+	platform, err := parsePlatform(f.platform)
+	if err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
+	return client.ContainerCreateOptions{Name: f.name, Config: config, HostConfig: host, Platform: platform}, nil
+}
+
+func (f *containerFlags) resources(host *container.HostConfig) error {
+	if f.memory != "" {
+		size, err := units.RAMInBytes(f.memory)
+		if err != nil || size <= 0 {
+			return fmt.Errorf("--memory must be a size such as 512m or 2g, not %q", f.memory)
+		}
+		host.Memory = size
+	}
+	if f.cpus != "" {
+		n, err := strconv.ParseFloat(f.cpus, 64)
+		if err != nil || !(n > 0 && n <= maxCPUs) {
+			return fmt.Errorf("--cpus must be a number above 0 such as 2 or 0.5, not %q", f.cpus)
+		}
+		host.NanoCPUs = int64(math.Round(n * 1e9))
+	}
+	return nil
+}
+
+// maxCPUs keeps nanoseconds of CPU time within an int64 by far; no machine has as many.
+const maxCPUs = 1 << 16
+
+// environment is docker's: files first, then the flags; a name without a value
+// takes this process's value, and is left out when there is none.
+func environment(files, flags []string) ([]string, error) {
+	var lines []string
+	for _, file := range files {
+		read, err := readEnvFile(file)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, read...)
+	}
+	lines = append(lines, flags...)
+
+	env := make([]string, 0, len(lines))
+	for _, line := range lines {
+		name, _, hasValue := strings.Cut(line, "=")
+		if name == "" {
+			return nil, fmt.Errorf("environment variable %q has no name", line)
+		}
+		if !hasValue {
+			value, ok := os.LookupEnv(name)
+			if !ok {
+				continue
+			}
+			line = name + "=" + value
+		}
+		env = append(env, line)
+	}
+	return env, nil
+}
+
+// readEnvFile reads docker's format: a KEY=value or KEY a line, # comments,
+// values as they are, without quotes or escapes.
+func readEnvFile(path string) ([]string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the environment file: %w", err)
+	}
+	var lines []string
+	for i, line := range strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n") {
+		line = strings.TrimLeft(strings.TrimSuffix(line, "\r"), " \t")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if name, _, _ := strings.Cut(line, "="); name == "" || strings.ContainsAny(name, " \t") {
+			return nil, fmt.Errorf("%s:%d: %q is no KEY=value line", path, i+1, line)
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+func keyValues(pairs []string) map[string]string {
+	if len(pairs) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(pairs))
+	for _, pair := range pairs {
+		key, value, _ := strings.Cut(pair, "=")
+		m[key] = value
+	}
+	return m
+}
+
+// parsePlatform reads os/architecture[/variant]; empty is nil, the host's.
+func parsePlatform(text string) (*ocispec.Platform, error) {
+	if text == "" {
+		return nil, nil
+	}
+	parts := strings.Split(text, "/")
+	if len(parts) < 2 || len(parts) > 3 || strings.Contains("/"+text+"/", "//") {
+		return nil, fmt.Errorf("--platform must be like linux/amd64 or linux/arm64/v8, not %q", text)
+	}
+	p := &ocispec.Platform{OS: parts[0], Architecture: parts[1]}
+	if len(parts) == 3 {
+		p.Variant = parts[2]
+	}
+	return p, nil
+}

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/spf13/cobra"
+
+	"github.com/skerry-app/skerry/app/project/skerryfile"
+)
+
+func (c *CLI) upCommand() *cobra.Command {
+	cmd := c.projectCommand("up [flags] [CONTAINER...]", "Bring the project up: make and start what its file describes", endpointUp)
+	var detach bool
+	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "") // always so; fingers type it
+	_ = cmd.Flags().MarkHidden("detach")
+	return cmd
+}
+
+func (c *CLI) downCommand() *cobra.Command {
+	return c.projectCommand("down [flags] [CONTAINER...]", "Stop and remove the project's containers", endpointDown)
+}
+
+func (c *CLI) projectCommand(use, short, endpoint string) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   use,
+		Short: short,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			_, used, err := c.loadProject(file)
+			if err != nil {
+				return c.projectProblems(err)
+			}
+			return c.changeProject(cmd.Context(), endpoint, projectRequest{File: used.file, Env: used.env, Names: names})
+		},
+	}
+	fileFlag(cmd, &file)
+	return cmd
+}
+
+func (c *CLI) checkCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "check [flags]",
+		Short: "Look for mistakes in the project file",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			project, used, err := c.loadProject(file)
+			if err != nil {
+				return c.projectProblems(err)
+			}
+			fmt.Fprintf(c.err, "%s: project %q with %d containers is fine\n", used.shown, project.Name, len(project.Containers))
+			return nil
+		},
+	}
+	fileFlag(cmd, &file)
+	return cmd
+}
+
+func fileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "file", "f", "", "project file (default: "+skerryfile.Name+" here or in a directory above)")
+}
+
+// usedFile is what a project file was read with.
+type usedFile struct {
+	file  string            // absolute
+	shown string            // as short as can be
+	env   map[string]string // the variables that it asked for: no others leave this process
+}
+
+// loadProject finds and reads the file. The app reads it again; doing it here
+// as well means that a mistake shows without an app.
+func (c *CLI) loadProject(file string) (*skerryfile.Project, usedFile, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return nil, usedFile{}, err
+	}
+	if file == "" {
+		if file, err = skerryfile.Find(here); err != nil {
+			return nil, usedFile{}, err
+		}
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(here, file)
+	}
+	used := usedFile{file: file, shown: file, env: map[string]string{}}
+	if short, err := filepath.Rel(here, file); err == nil && len(short) < len(file) {
+		used.shown = short
+	}
+	lookup := func(name string) (string, bool) {
+		value, ok := os.LookupEnv(name)
+		if ok {
+			used.env[name] = value
+		}
+		return value, ok
+	}
+	project, err := skerryfile.Load(file, skerryfile.Options{Lookup: lookup, Version: c.options.Version})
+	return project, used, err
+}
+
+// projectProblems prints the problems of a project file as they are, so that
+// terminals and editors find the positions; on a terminal with the lines meant.
+func (c *CLI) projectProblems(err error) error {
+	var problems skerryfile.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	here, _ := os.Getwd()
+	_, excerpts := terminal(c.err)
+	problems.Print(c.err, here, excerpts)
+	return exitWith(exitFailure)
+}
+
+// projectRequest is the body of the project endpoints.
+type projectRequest struct {
+	File  string            `json:"file"`
+	Env   map[string]string `json:"env,omitempty"`
+	Names []string          `json:"names,omitempty"`
+}
+
+// projectLine is one line of their answer.
+type projectLine struct {
+	Container string `json:"container"`
+	Status    string `json:"status"`
+	Detail    string `json:"detail"`
+	Current   int64  `json:"current"`
+	Total     int64  `json:"total"`
+
+	Done  bool   `json:"done"`
+	Error string `json:"error"`
+}
+
+func (c *CLI) changeProject(ctx context.Context, endpoint string, request projectRequest) error {
+	body, err := c.call(ctx, true, http.MethodPost, endpoint, request)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	show := c.newProgress(false)
+	defer show.end()
+	lines := json.NewDecoder(body)
+	for {
+		var line projectLine
+		switch err := lines.Decode(&line); {
+		case errors.Is(err, io.EOF) && ctx.Err() == nil:
+			return errors.New("the app ended before it was done; its log is " + c.home.AppLog())
+		case err != nil:
+			return fmt.Errorf("read the app's answer: %w", err)
+		case line.Error != "":
+			return errors.New(line.Error)
+		case line.Done:
+			return nil
+		}
+		showProjectLine(show, line)
+	}
+}
+
+func showProjectLine(show progress, line projectLine) {
+	if line.Total > 0 {
+		show.message(jsonstream.Message{ID: line.Container, Status: line.Status,
+			Progress: &jsonstream.Progress{Current: line.Current, Total: line.Total}})
+		return
+	}
+	text := line.Status
+	if line.Container != "" {
+		text = line.Container + ": " + text
+	}
+	if line.Detail != "" {
+		text += " (" + line.Detail + ")"
+	}
+	show.line(text)
+}

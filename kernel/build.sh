@@ -34,7 +34,8 @@ host_arch() {
 need() { command -v "$1" >/dev/null || die "$1 is not installed: apt-get install $2"; }
 
 check_tools() {
-	need "${cross}gcc" "gcc${cross:+-${cross%-}}"
+	local package=gcc-${cross%-}
+	[ -z "$cross" ] || need "${cross}gcc" "${package//_/-}"
 	need gcc gcc
 	local tool
 	for tool in make flex bison bc flock tar perl; do need "$tool" "${tool/flock/util-linux}"; done
@@ -63,17 +64,14 @@ cache_key() {
 	} | sha256sum | cut -c 1-32
 }
 
-kmake() {
-	make ARCH="$arch" CROSS_COMPILE="$cross" \
-		KBUILD_BUILD_TIMESTAMP="$(date -u -r Makefile)" KBUILD_BUILD_VERSION=1 \
-		KBUILD_BUILD_USER=skerry KBUILD_BUILD_HOST=skerry "$@"
-}
-
-# run LOG COMMAND...: runs quietly; a failure shows how the log ends.
+# run COMMAND...: runs quietly and so that a signal to this script ends it; a failure shows how the log ends.
 run() {
-	local log=$1
-	shift
-	"$@" >>"$log" 2>&1 && return
+	"$@" >>"$log" 2>&1 9>&- &
+	job=$!
+	local status=0
+	wait "$job" || status=$?
+	job=
+	[ "$status" -ne 0 ] || return 0
 	say "failed: $*; the log ends:"
 	grep -vE '^  [A-Z0-9_]+ ' "$log" | tail -n 25 >&2
 	exit 1
@@ -82,12 +80,12 @@ run() {
 configure() {
 	if [ -n "$config" ]; then
 		cp "$config" .config
-		run log kmake olddefconfig
+		run "${kmake[@]}" olddefconfig
 		return
 	fi
 	cat "${fragments[@]}" >fragment
-	run log kmake KCONFIG_ALLCONFIG=fragment allnoconfig
-	run log kmake olddefconfig
+	run "${kmake[@]}" KCONFIG_ALLCONFIG=fragment allnoconfig
+	run "${kmake[@]}" olddefconfig
 	verify
 }
 
@@ -96,7 +94,8 @@ knows() { grep -rqE --include='Kconfig*' "^[[:space:]]*(menu)?config[[:space:]]+
 
 # Kconfig drops what it does not know or whose dependencies are not met without a word; a container then finds out.
 verify() {
-	local line name lost=0
+	local line name version lost=0
+	version=$("${kmake[@]}" -s kernelversion)
 	while IFS= read -r line; do
 		case $line in
 		CONFIG_*=*) name=${line%%=*}; grep -qxF -- "$line" .config && continue ;;
@@ -107,10 +106,10 @@ verify() {
 		if knows "$name"; then
 			say "lost: $line (have: $(grep -E "^(# )?$name[= ]" .config || echo "dependencies not met"))"
 		elif sed 's/#.*//' "$version_dependent" | grep -qw -- "$name"; then
-			say "note: linux $(kmake -s kernelversion) does not know $name"
+			say "note: linux $version does not know $name"
 			continue
 		else
-			say "lost: $line (linux $(kmake -s kernelversion) does not know it; see config/version-dependent)"
+			say "lost: $line (linux $version does not know it; see config/version-dependent)"
 		fi
 		lost=$((lost + 1))
 	done <fragment
@@ -122,14 +121,14 @@ progress() {
 	local start=$SECONDS
 	trap 'kill $! 2>/dev/null; exit' TERM
 	while sleep "$progress_seconds" & wait $!; do
-		say "$arch: $(grep -cE '^  (CC|AS) ' log || true) objects after $((SECONDS - start)) s"
+		say "$arch: $(grep -cE '^  (CC|AS) ' "$log" || true) objects after $((SECONDS - start)) s"
 	done
 }
 
 compile() {
 	progress 9>&- &
 	progress_pid=$!
-	run log kmake -j"${JOBS:-$(nproc)}" "$target"
+	run "${kmake[@]}" -j"${JOBS:-$(nproc)}" "$target"
 	kill "$progress_pid"
 	progress_pid=
 }
@@ -152,9 +151,14 @@ store() {
 
 build() {
 	workdir=$(mktemp -d "${TMPDIR:-/var/tmp}/skerry-kernel.XXXXXXXX")
+	log=$workdir/log
 	say "building for $arch from $source_tar; this takes some minutes"
-	tar -xf "$source_tar" -C "$workdir" --strip-components=1
+	run tar -xf "$source_tar" -C "$workdir" --strip-components=1
 	cd "$workdir"
+	# Fixed names and the source's own date make the result the same everywhere.
+	kmake=(make ARCH="$arch" CROSS_COMPILE="$cross"
+		KBUILD_BUILD_TIMESTAMP="$(date -u -r Makefile)" KBUILD_BUILD_VERSION=1
+		KBUILD_BUILD_USER=skerry KBUILD_BUILD_HOST=skerry)
 	configure
 	compile
 	store "$cache/$key"
@@ -162,8 +166,10 @@ build() {
 }
 
 cleanup() {
-	local status=$?
-	[ -z "${progress_pid:-}" ] || kill "$progress_pid" 2>/dev/null || true
+	local status=$? pid
+	for pid in ${progress_pid:-} ${job:-}; do
+		kill "$pid" 2>/dev/null && wait "$pid" || true
+	done
 	[ -z "${workdir:-}" ] || rm -rf "$workdir"
 	exit "$status"
 }

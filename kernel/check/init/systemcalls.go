@@ -19,7 +19,6 @@ var systemCalls = []probe{
 	{"membarrier", present(unix.SYS_MEMBARRIER)},
 	{"rseq", present(unix.SYS_RSEQ)},
 	{"kcmp", present(unix.SYS_KCMP)},
-	{"memfd_secret", present(unix.SYS_MEMFD_SECRET)},
 	{"process_vm_readv", present(unix.SYS_PROCESS_VM_READV)},
 	{"name_to_handle_at", present(unix.SYS_NAME_TO_HANDLE_AT)},
 	{"perf_event_open", present(unix.SYS_PERF_EVENT_OPEN)},

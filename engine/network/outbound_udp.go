@@ -19,6 +19,9 @@ const (
 	// udpIdleNames is the same for DNS, where a program uses a new port for each question.
 	udpIdleNames = 15 * time.Second
 
+	// largestDatagram is more than the data of any UDP packet.
+	largestDatagram = 64 << 10
+
 	dnsPort = 53
 )
 
@@ -87,10 +90,9 @@ func exchange(ctx context.Context, a, b net.Conn, idle time.Duration) {
 
 	pass := func(dst, src net.Conn) {
 		defer closeBoth()
-		buf := spliceBuffers.Get().(*[spliceBuffer]byte)
-		defer spliceBuffers.Put(buf)
+		buf := make([]byte, largestDatagram)
 		for {
-			n, err := src.Read(buf[:])
+			n, err := src.Read(buf)
 			if err != nil {
 				return
 			}

@@ -10,8 +10,6 @@ import (
 // read stays in the sender's socket: backpressure is the sender's own flow control.
 const spliceBuffer = 64 << 10
 
-var spliceBuffers = sync.Pool{New: func() any { return new([spliceBuffer]byte) }}
-
 // Splice joins two connections until both directions have ended, then closes both. The end of one
 // direction is passed on with CloseWrite while the other goes on. A failed read is passed on as a reset
 // ("Reset() error", or a linger time of zero), so that a peer does not take a broken stream for a
@@ -30,10 +28,9 @@ func Splice(a, b net.Conn) {
 
 // pump copies src to dst until one of them ends, and passes the end on.
 func pump(dst, src net.Conn) {
-	buf := spliceBuffers.Get().(*[spliceBuffer]byte)
-	defer spliceBuffers.Put(buf)
+	buf := make([]byte, spliceBuffer)
 	for {
-		n, readErr := src.Read(buf[:])
+		n, readErr := src.Read(buf)
 		if n > 0 {
 			if _, err := dst.Write(buf[:n]); err != nil {
 				stopReading(src, dst)

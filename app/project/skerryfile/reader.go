@@ -123,6 +123,9 @@ func (r *reader) absent(n *node) bool {
 // containers reads the containers, each over the defaults.
 func (r *reader) containers(root *node, p *Project) {
 	all, defaults := root.table["containers"], root.table["defaults"]
+	if all == nil && root.table["services"] != nil {
+		return // compose's word; topLevel said so
+	}
 	if all == nil || (all.isTable() && len(all.table) == 0) {
 		at := root.at
 		if all != nil {

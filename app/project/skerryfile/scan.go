@@ -56,12 +56,15 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
+// skip moves on by n bytes, at most to the end.
+func (s *scanner) skip(n int) { s.at = min(s.at+n, len(s.text)) }
+
 // blank skips white space, line ends and comments.
 func (s *scanner) blank() {
 	for s.at < len(s.text) {
 		switch s.text[s.at] {
 		case ' ', '\t', '\r', '\n':
-			s.at++
+			s.skip(1)
 		case '#':
 			s.skipTo("\n")
 		default:
@@ -90,7 +93,7 @@ func (s *scanner) tableHeader() path {
 	s.header = s.at
 	isArray := strings.HasPrefix(s.text[s.at:], "[[")
 	for s.peek() == '[' {
-		s.at++
+		s.skip(1)
 	}
 	var p path
 	parts := s.key()
@@ -133,7 +136,7 @@ func (s *scanner) key() []keyPart {
 		if s.peek() != '.' {
 			return parts
 		}
-		s.at++
+		s.skip(1)
 	}
 }
 
@@ -159,12 +162,18 @@ func (s *scanner) keyValue(table path) {
 		s.note(p, part.at, part.at)
 	}
 	s.skipTo("=")
-	s.at++
+	s.skip(1)
 	s.blank()
 	s.places[p] = place{key: last.at, value: s.at, header: s.header}
 	s.value(p)
-	if s.at <= begin { // cannot be in a valid document; never stand still
-		s.at = begin + 1
+	s.onwards(begin)
+}
+
+// onwards makes sure that the scanner does not stand still, which it does in
+// no valid document.
+func (s *scanner) onwards(begin int) {
+	if s.at <= begin {
+		s.at = min(begin+1, len(s.text))
 	}
 }
 
@@ -173,24 +182,24 @@ func (s *scanner) value(p path) {
 	case '"', '\'':
 		s.str()
 	case '[':
-		s.at++
+		s.skip(1)
 		for i := 0; ; i++ {
 			s.skipSeparators()
 			if s.at >= len(s.text) || s.peek() == ']' {
-				s.at++
+				s.skip(1)
 				return
 			}
 			element, begin := p.element(i), s.at
 			s.note(element, s.at, s.at)
 			s.value(element)
-			s.at = max(s.at, begin+1)
+			s.onwards(begin)
 		}
 	case '{':
-		s.at++
+		s.skip(1)
 		for {
 			s.skipSeparators()
 			if s.at >= len(s.text) || s.peek() == '}' {
-				s.at++
+				s.skip(1)
 				return
 			}
 			s.keyValue(p)
@@ -202,7 +211,7 @@ func (s *scanner) value(p path) {
 
 func (s *scanner) skipSeparators() {
 	for s.blank(); s.peek() == ','; s.blank() {
-		s.at++
+		s.skip(1)
 	}
 }
 
@@ -210,14 +219,14 @@ func (s *scanner) skipSeparators() {
 func (s *scanner) str() {
 	quote := s.text[s.at : s.at+1]
 	if triple := strings.Repeat(quote, 3); strings.HasPrefix(s.text[s.at:], triple) {
-		s.at += len(triple)
+		s.skip(len(triple))
 		s.endOfString(triple, quote == `"`)
 		for i := 0; i < 2 && s.peek() == quote[0]; i++ { // """"" ends with two quotes of the text's own
-			s.at++
+			s.skip(1)
 		}
 		return
 	}
-	s.at++
+	s.skip(1)
 	s.endOfString(quote, quote == `"`)
 }
 
@@ -225,12 +234,12 @@ func (s *scanner) endOfString(end string, escapes bool) {
 	for s.at < len(s.text) {
 		switch {
 		case escapes && s.peek() == '\\':
-			s.at += 2
+			s.skip(2)
 		case strings.HasPrefix(s.text[s.at:], end):
-			s.at += len(end)
+			s.skip(len(end))
 			return
 		default:
-			s.at++
+			s.skip(1)
 		}
 	}
 	s.at = len(s.text)

@@ -319,6 +319,14 @@ var linuxSignals = strings.Fields("HUP INT QUIT ILL TRAP ABRT IOT BUS FPE KILL U
 
 const maxSignal = 64
 
+func signalNames() []string {
+	full := make([]string, len(linuxSignals))
+	for i, name := range linuxSignals {
+		full[i] = "SIG" + name
+	}
+	return full
+}
+
 var realTimeSignal = regexp.MustCompile(`^RT(MIN(\+([1-9]|1[0-5]))?|MAX(-([1-9]|1[0-4]))?)$`)
 
 func (r *reader) signal(n *node) string {
@@ -327,11 +335,14 @@ func (r *reader) signal(n *node) string {
 		return ""
 	}
 	name := strings.TrimPrefix(strings.ToUpper(text), "SIG")
-	if number, err := strconv.Atoi(text); err == nil && number > 0 && number <= maxSignal {
+	if number, err := strconv.Atoi(text); err == nil {
+		if number < 1 || number > maxSignal {
+			r.add(n.at, "stop_signal must be from 1 to %d, or a name such as \"SIGINT\", not %q", maxSignal, text)
+		}
 		return text
 	}
 	if !slices.Contains(linuxSignals, name) && !realTimeSignal.MatchString(name) {
-		r.add(n.at, "stop_signal must be %s, not %q%s", r.typ, text, didYouMean(name, linuxSignals))
+		r.add(n.at, "stop_signal must be %s, not %q%s", r.typ, text, didYouMean("SIG"+name, signalNames()))
 	}
 	return text
 }

@@ -106,6 +106,7 @@ func TestLocalNames(t *testing.T) {
 		{"web.", dnsmessage.TypeMX, ok, nil},
 		{"cache.shop.internal.", dnsmessage.TypeA, none, nil},
 		{"cache.shop.internal.", dnsmessage.TypeAAAA, none, nil},
+		{"shop.internal.", dnsmessage.TypeA, none, nil},
 		{"host.docker.internal.", dnsmessage.TypeA, ok, []string{"10.0.0.254"}},
 		{"host.docker.internal.", dnsmessage.TypeAAAA, ok, nil},
 		{"host.internal.", dnsmessage.TypeA, ok, []string{"10.0.0.254"}},

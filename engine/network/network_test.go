@@ -330,7 +330,10 @@ func TestStoppedGuestDelaysNobody(t *testing.T) {
 		serve(t, l, echo)
 
 		flood := ethernetFrame(stopped.MAC, a.MAC, a.ip, stopped.ip, make([]byte, 60000))
-		for stopped.Stats().Dropped == 0 { // fill its socket and its queue
+		for sent := 0; stopped.Stats().Dropped == 0; sent++ { // fill its socket and its queue
+			if sent == 1000 {
+				t.Fatalf("%d frames of %d bytes and nothing dropped", sent, len(flood))
+			}
 			n.sw.forward(hwaddr(a.MAC), flood)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -57,6 +57,13 @@ func New(e *engine.Engine, o Options) *Server {
 // Serve answers on l until ctx ends, and closes l. Then streams are cut and
 // other requests have a few seconds to end. Nil is returned for an end by ctx.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	recording, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	s.eventLog.record(recording, s.engine)
+	return s.serve(ctx, l)
+}
+
+func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	server := &http.Server{
@@ -68,7 +75,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
-	s.eventLog.record(requests, s.engine)
 	go func() { failed <- server.Serve(l) }()
 	select {
 	case err := <-failed:

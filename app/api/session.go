@@ -52,7 +52,10 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, tty bool) (*sess
 }
 
 func newSession(conn net.Conn, in *bufio.Reader, tty bool) *session {
-	se := &session{conn: conn, in: in, ready: make(chan struct{}), gone: make(chan struct{})}
+	// Reading on through net/http's buffer would cancel the request with the
+	// end of the input.
+	early, _ := in.Peek(in.Buffered())
+	se := &session{conn: conn, in: io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn), ready: make(chan struct{}), gone: make(chan struct{})}
 	raw := gatedWriter{se}
 	se.out, se.errOut = raw, raw
 	if !tty {

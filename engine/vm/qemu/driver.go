@@ -35,7 +35,8 @@ type Options struct {
 	// Arch is the guest's architecture, "amd64" or "arm64"; by default the
 	// host's. A foreign one runs on TCG.
 	Arch string
-	// Accel is "kvm", "tcg" or empty for KVM where it works.
+	// Accel is "kvm", "tcg" or empty for KVM where it works. KVM that was asked
+	// for is used without a look at whether it works.
 	Accel string
 	// Log receives what is worth knowing and no error; nil discards it.
 	Log *slog.Logger
@@ -48,6 +49,8 @@ type Driver struct {
 	firmware string // path of a replacement for the default firmware, or empty
 	clock    []string
 	log      *slog.Logger
+
+	forced bool // the accelerator was asked for
 
 	mu     sync.Mutex
 	accel  string // empty until it has been looked for
@@ -84,13 +87,8 @@ func New(o Options) (*Driver, error) {
 	}
 	switch o.Accel {
 	case "":
-	case accelTCG:
-		d.accel, d.reason = accelTCG, "asked for"
-	case accelKVM:
-		if err := d.kvmUsable(); err != nil {
-			return nil, fmt.Errorf("qemu: KVM was asked for: %w", err)
-		}
-		d.accel, d.reason = accelKVM, "asked for"
+	case accelTCG, accelKVM:
+		d.accel, d.forced, d.reason = o.Accel, true, "asked for"
 	default:
 		return nil, fmt.Errorf("qemu: unknown accelerator %q: use kvm or tcg", o.Accel)
 	}
@@ -135,7 +133,7 @@ func (d *Driver) useTCG(reason error) {
 // whether trying again makes sense: KVM was at fault, and there is TCG.
 func (d *Driver) leaveKVM(accel string, failure error) bool {
 	var failed *startError
-	if accel != accelKVM || !errors.As(failure, &failed) || !failed.mentions("kvm") {
+	if accel != accelKVM || d.forced || !errors.As(failure, &failed) || !failed.mentions("kvm") {
 		return false
 	}
 	d.mu.Lock()

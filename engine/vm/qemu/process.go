@@ -73,5 +73,5 @@ func (p *process) state() *os.ProcessState { return p.cmd.ProcessState }
 // words is what the process printed on standard error, for an error message.
 func (p *process) words() string {
 	const most = 5 // lines
-	return p.stderr.lines(most)
+	return p.stderr.last(most)
 }

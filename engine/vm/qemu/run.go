@@ -166,8 +166,11 @@ func (r *run) result() error {
 	switch r.reason {
 	case "guest-shutdown":
 		return nil
-	case "guest-reset", "guest-panic":
-		return withLines(errors.New("the guest panicked or reset itself"), r.console.tail.lines(consoleLines))
+	case "guest-reset":
+		if lines := r.console.tail.from("Kernel panic", consoleLines); lines != "" {
+			return withLines(errors.New("the guest's kernel panicked"), lines)
+		}
+		return withLines(errors.New("the guest reset itself"), r.console.tail.last(consoleLines))
 	}
 	return withLines(fmt.Errorf("QEMU ended, reason %q", r.reason), r.proc.words())
 }

@@ -4,12 +4,13 @@ package qemu
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"sync"
 )
 
 // tailSize is how much of what QEMU or the guest printed is kept for errors.
-const tailSize = 4 << 10
+const tailSize = 8 << 10
 
 // tail is a writer that keeps the end of what is written to it.
 type tail struct {
@@ -27,18 +28,34 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lines returns the last n lines that are not empty, without what a terminal
+// last returns the last n lines that are not empty, without what a terminal
 // would interpret.
-func (t *tail) lines(n int) string {
+func (t *tail) last(n int) string {
+	kept := t.lines()
+	return strings.Join(kept[max(0, len(kept)-n):], "\n")
+}
+
+// from returns n lines from the last one on that contains a text, nothing if
+// there is none.
+func (t *tail) from(text string, n int) string {
+	kept := t.lines()
+	for i, line := range slices.Backward(kept) {
+		if strings.Contains(line, text) {
+			return strings.Join(kept[i:min(len(kept), i+n)], "\n")
+		}
+	}
+	return ""
+}
+
+func (t *tail) lines() (kept []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var kept []string
 	for line := range bytes.Lines(t.data) {
 		if text := strings.TrimSpace(printable(line)); text != "" {
 			kept = append(kept, text)
 		}
 	}
-	return strings.Join(kept[max(0, len(kept)-n):], "\n")
+	return kept
 }
 
 // printable drops control characters.

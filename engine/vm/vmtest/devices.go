@@ -1,0 +1,172 @@
+package vmtest
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/engine/vm/vmtest/guest/ports"
+)
+
+// testDevices tests disks, network interfaces and console.
+func (s *suite) testDevices(t *testing.T) {
+	t.Run("Disks", s.testDisks)
+	t.Run("SharedDisk", s.testSharedDisk)
+	t.Run("Network", s.testNetwork)
+	t.Run("Console", s.testConsole)
+}
+
+// testDisks uses file names that command lines and their parsers stumble over.
+func (s *suite) testDisks(t *testing.T) {
+	noLeaks(t)
+	dir := filepath.Join(t.TempDir(), "a folder, with=commas")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var disks []vm.Disk
+	for _, d := range []vm.Disk{
+		{Path: "read,only=on", ReadOnly: true, Serial: "image-1"},
+		{Path: `scratch "quoted"\`, Serial: "ABCDEFGHIJ0123456789"},
+	} {
+		d.Path = filepath.Join(dir, d.Path)
+		if err := os.WriteFile(d.Path, make([]byte, 1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		disks = append(disks, d)
+	}
+	m := s.boot(t, func(c *vm.Config) { c.Disks = append(c.Disks, disks...) })
+	for path, want := range map[string]string{
+		"/sys/block/vda/serial": "root",
+		"/sys/block/vda/ro":     "1",
+		"/sys/block/vdb/serial": "image-1",
+		"/sys/block/vdb/ro":     "1",
+		"/sys/block/vdb/size":   "2048",
+		"/sys/block/vdc/serial": "ABCDEFGHIJ0123456789",
+		"/sys/block/vdc/ro":     "0",
+	} {
+		if got := strings.TrimSpace(m.must(t, ports.Request{Do: "read", Argument: path})); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
+	}
+	if a := m.ask(t, ports.Request{Do: "write", Argument: "/dev/vdb"}); a.Error == "" {
+		t.Error("the guest wrote to a read-only disk")
+	}
+	m.must(t, ports.Request{Do: "write", Argument: "/dev/vdc"})
+	if err := m.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, true} {
+		data, err := os.ReadFile(disks[i].Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.HasPrefix(data, []byte(ports.Greeting)); got != want {
+			t.Errorf("%s: written %v, want %v", disks[i].Path, got, want)
+		}
+	}
+}
+
+// testSharedDisk runs two machines from one image at the same time.
+func (s *suite) testSharedDisk(t *testing.T) {
+	noLeaks(t)
+	first, second := s.boot(t, nil), s.boot(t, nil)
+	echo(t, first.dial(t, ports.Echo), "one")
+	echo(t, second.dial(t, ports.Echo), "two")
+	if err := first.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	echo(t, second.dial(t, ports.Echo), "two is not disturbed")
+}
+
+func (s *suite) testNetwork(t *testing.T) {
+	noLeaks(t)
+	host, guest := frameSocket(t)
+	mac := net.HardwareAddr{0x02, 0xca, 0xfe, 0, 0, 0x2a}
+	const mtu = 9000
+	m := s.boot(t, func(c *vm.Config) { c.NICs = []vm.NIC{{MAC: mac, MTU: mtu, File: guest}} })
+	guest.Close() // the machine has its own copy
+
+	c := m.tell(t, ports.Request{Do: "frames", Argument: "eth0"})
+	header := ports.Broadcast(mac)
+	if got := nextFrame(t, host); !bytes.HasPrefix(got, append(header, "hello"...)) {
+		t.Fatalf("first frame %x", got)
+	}
+	sent := bytes.Repeat([]byte("jumbo"), 1700)
+	frame := append(ports.Broadcast(net.HardwareAddr{0x02, 0, 0, 0, 0, 1}), sent...)
+	if _, err := host.Write(frame); err != nil {
+		t.Fatal(err)
+	}
+	if got := nextFrame(t, host); !bytes.Equal(got, append(header, sent...)) {
+		t.Errorf("answer of %d bytes, want %d", len(got), len(header)+len(sent))
+	}
+	if got := readAll(t, c); !strings.Contains(string(got), "mtu 9000") {
+		t.Errorf("the guest says %s", got)
+	}
+}
+
+// frameSocket makes the two ends of a network interface.
+func frameSocket(t *testing.T) (host, guest *os.File) {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const buffer = 1 << 20 // a frame larger than the default would not fit on every system
+	for _, fd := range pair {
+		unix.CloseOnExec(fd)
+		if err := errors.Join(
+			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, buffer),
+			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer),
+			unix.SetNonblock(fd, true),
+		); err != nil {
+			t.Fatal(err)
+		}
+	}
+	host, guest = os.NewFile(uintptr(pair[0]), "host"), os.NewFile(uintptr(pair[1]), "guest")
+	t.Cleanup(func() { host.Close(); guest.Close() })
+	return host, guest
+}
+
+// nextFrame returns the next frame of the tests; the guest's kernel sends others
+// of its own accord.
+func nextFrame(t *testing.T, host *os.File) []byte {
+	t.Helper()
+	host.SetReadDeadline(time.Now().Add(waitTimeout))
+	frame := make([]byte, 1<<16)
+	for {
+		n, err := host.Read(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > 14 && frame[12] == ports.EtherType>>8 && frame[13] == ports.EtherType&0xff {
+			return frame[:n]
+		}
+	}
+}
+
+func (s *suite) testConsole(t *testing.T) {
+	noLeaks(t)
+	m := s.boot(t, nil)
+	// More than any buffer on the way holds.
+	const lines = 2000
+	text := strings.Repeat("x", 50)
+	for range lines / 100 {
+		m.must(t, ports.Request{Do: "print", Argument: strings.Repeat(text+"\n", 100)})
+	}
+	m.must(t, ports.Request{Do: "print", Argument: "the end"})
+	waitFor(t, "the console shows all", func() bool { return strings.Contains(m.console.String(), "the end") })
+	if n := strings.Count(m.console.String(), text); n != lines {
+		t.Errorf("%d of %d lines on the console", n, lines)
+	}
+	if !strings.Contains(m.console.String(), ports.Greeting) {
+		t.Error("the guest's first line is missing")
+	}
+}

@@ -1,0 +1,64 @@
+package vmtest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/skerry-app/skerry/engine/vm"
+)
+
+// Subject is a driver under test and what its machines need.
+type Subject struct {
+	// Driver makes the driver; it is called once.
+	Driver func(t *testing.T) vm.Driver
+	// Arch is the guests' architecture, as in GOARCH.
+	Arch string
+	// Kernel is the path of a kernel for that architecture.
+	Kernel string
+	// Kill ends the hypervisor behind the driver's back. It is nil where the
+	// hypervisor has no process of its own.
+	Kill func(t *testing.T, m vm.Machine)
+}
+
+// Kernel returns the kernel that an environment variable names and skips the
+// test if there is none.
+func Kernel(t *testing.T, variable string) string {
+	t.Helper()
+	path := os.Getenv(variable)
+	if path == "" {
+		t.Skipf("no kernel: set %s to a kernel built by kernel/build.sh", variable)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Run runs the conformance tests.
+func Run(t *testing.T, s Subject) {
+	x := &suite{Subject: s, driver: s.Driver(t), image: Image(t, s.Arch)}
+	t.Logf("driver %s", x.driver.Name())
+	t.Run("Check", x.testCheck)
+	t.Run("Config", x.testConfig)
+	t.Run("Streams", x.testStreams)
+	t.Run("Devices", x.testDevices)
+	t.Run("Life", x.testLife)
+}
+
+// testCheck wants a diagnosis that can be read.
+func (s *suite) testCheck(t *testing.T) {
+	findings := s.driver.Check(t.Context())
+	if len(findings) == 0 {
+		t.Error("no findings")
+	}
+	for _, f := range findings {
+		if f.Subject == "" || f.Detail == "" {
+			t.Errorf("finding without subject or detail: %+v", f)
+		}
+		if f.OK != (f.Fix == "") {
+			t.Errorf("a finding has a fix exactly if it is not OK: %+v", f)
+		}
+	}
+}

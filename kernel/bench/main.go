@@ -1,3 +1,5 @@
+//go:build linux
+
 // Bench compares the boot time of Skerry's kernel with that of another configuration of the same source.
 //
 //	PEER_CONFIG=apple-x86_64.config go run ./kernel/bench [-arch ARCH] [-n ROUNDS] [-append ARGS]

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package boot starts a kernel with a single program as its init under QEMU's emulation, so that the kernel's
 // benchmark and check see the same machine that Skerry makes on Linux.
 package boot

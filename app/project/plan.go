@@ -1,0 +1,98 @@
+package project
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/skerry-app/skerry/app/project/skerryfile"
+	"github.com/skerry-app/skerry/engine"
+)
+
+// plan is what is to be done to bring a project up.
+type plan struct {
+	steps []step
+	gone  []member // not in the file any more
+}
+
+// step brings one container up.
+type step struct {
+	name      string
+	dependsOn []string // names of other steps
+	pull      skerryfile.PullPolicy
+	spec      engine.Spec
+	existing  *member // nil: there is none
+}
+
+// plan compares a file with what there is. What an image's name stands for is
+// looked at later, once it has been pulled.
+func (m *Manager) plan(file *skerryfile.Project, names []string) (plan, error) {
+	chosen, err := selection(file, names)
+	if err != nil {
+		return plan{}, err
+	}
+	members := m.members(func(l map[string]string) bool { return l[labelProject] == file.Name || l[labelFile] == file.File })
+	for _, c := range members {
+		if other := c.snapshot.Spec.Labels[labelFile]; other != file.File {
+			return plan{}, errdefs.ErrConflict.WithMessage(fmt.Sprintf(
+				"project name %q is taken by %s: give one of the two another name, or bring the other down", file.Name, other))
+		}
+	}
+	var p plan
+	for _, c := range file.Order() {
+		if !chosen[c.Name] {
+			continue
+		}
+		s := step{name: c.Name, dependsOn: c.DependsOn, pull: c.PullPolicy}
+		if s.spec, err = spec(file, c); err != nil {
+			return plan{}, err
+		}
+		i := slices.IndexFunc(members, func(o member) bool { return o.name == c.Name && o.snapshot.Spec.Labels[labelProject] == file.Name })
+		if i >= 0 {
+			s.existing = &members[i]
+		}
+		p.steps = append(p.steps, s)
+	}
+	if len(names) > 0 {
+		return p, nil
+	}
+	for _, c := range members {
+		described := slices.ContainsFunc(file.Containers, func(d *skerryfile.Container) bool { return d.Name == c.name })
+		if !described || c.snapshot.Spec.Labels[labelProject] != file.Name {
+			p.gone = append(p.gone, c)
+		}
+	}
+	return p, nil
+}
+
+// selection is what up is about: the containers named, else all that are not
+// manual; and whatever these depend on.
+func selection(file *skerryfile.Project, names []string) (map[string]bool, error) {
+	byName := map[string]*skerryfile.Container{}
+	for _, c := range file.Containers {
+		byName[c.Name] = c
+	}
+	chosen := map[string]bool{}
+	var add func(name string)
+	add = func(name string) {
+		if !chosen[name] {
+			chosen[name] = true
+			for _, needed := range byName[name].DependsOn {
+				add(needed)
+			}
+		}
+	}
+	for _, name := range names {
+		if byName[name] == nil {
+			return nil, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("%s has no container %q", file.File, name))
+		}
+		add(name)
+	}
+	for _, c := range file.Containers {
+		if len(names) == 0 && !c.Manual {
+			add(c.Name)
+		}
+	}
+	return chosen, nil
+}

@@ -28,7 +28,7 @@ func (s *Server) createContainer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	spec.Name, spec.Platform = trimSlash(query.Get("name")), query.Get("platform")
-	if err := s.addFromImage(&spec, req); err != nil {
+	if err := s.complete(&spec, req); err != nil {
 		return err
 	}
 	c, err := s.engine.Create(r.Context(), spec)
@@ -163,7 +163,8 @@ func (s *Server) waitContainer(w http.ResponseWriter, r *http.Request) error {
 	if exit.Error != "" {
 		answer.Error = &container.WaitExitError{Message: exit.Error}
 	}
-	return writeLine(out, answer)
+	_ = writeLine(out, answer) // the client may have gone
+	return nil
 }
 
 func (s *Server) containerTop(w http.ResponseWriter, r *http.Request) error {

@@ -209,8 +209,8 @@ func toPortMap(ports []engine.Port) network.PortMap {
 func toConfig(s engine.Snapshot, image *ocispec.ImageConfig) *container.Config {
 	c := &container.Config{
 		Hostname: s.Spec.Hostname, User: s.User,
-		AttachStdin: s.Spec.OpenStdin && s.Spec.StdinOnce, AttachStdout: true, AttachStderr: true,
-		Tty: s.Spec.TTY, OpenStdin: s.Spec.OpenStdin, StdinOnce: s.Spec.StdinOnce,
+		AttachStdin: s.Spec.OpenStdin && s.Spec.StdinOnce,
+		Tty:         s.Spec.TTY, OpenStdin: s.Spec.OpenStdin, StdinOnce: s.Spec.StdinOnce,
 		Env: nonNil(s.Env), Image: s.Spec.Image, WorkingDir: s.WorkingDir,
 		Labels: nonNilMap(s.Spec.Labels), StopSignal: s.Spec.StopSignal,
 	}

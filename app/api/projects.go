@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -90,19 +89,20 @@ func (s *Server) project(w http.ResponseWriter, r *http.Request, change func(Pro
 	err := change(s.options.Projects)(r.Context(), req, func(p ProjectProgress) {
 		mu.Lock()
 		defer mu.Unlock()
-		_ = json.NewEncoder(out).Encode(p) // a client that went away ends the request's context
+		_ = writeLine(out, p) // a client that went away ends the request's context
 	})
 	mu.Lock()
 	defer mu.Unlock()
-	switch {
-	case err == nil:
-		return json.NewEncoder(out).Encode(projectEnd{Done: true})
-	case out.started:
+	end := projectEnd{Done: true}
+	if err != nil {
+		if !out.started {
+			return err
+		}
 		s.log.Info("project", "file", req.File, "error", err)
-		return json.NewEncoder(out).Encode(projectEnd{Error: err.Error()})
-	default:
-		return err
+		end = projectEnd{Error: err.Error()}
 	}
+	_ = writeLine(out, end)
+	return nil
 }
 
 func (s *Server) listProjects(w http.ResponseWriter, r *http.Request) error {

@@ -41,7 +41,8 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[*session]struct{} // hijacked connections
-	closed   bool                  // new ones are cut at once
+	live     sync.WaitGroup        // counts them
+	closed   bool                  // there will be no more
 }
 
 // New returns a server for e.
@@ -85,7 +86,11 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	s.closeSessions()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
+	err := server.Shutdown(grace)
+	if err == nil {
+		err = s.waitSessions(grace)
+	}
+	if err != nil {
 		s.log.Warn("requests were under way at the end", "error", err)
 		return server.Close()
 	}
@@ -119,21 +124,19 @@ func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
 	writeError(w, errors.New("internal error: the app's log has the details"))
 }
 
-// handlerFunc is a handler that leaves it to its caller to answer with an error.
+// handlerFunc is a handler that leaves it to its caller to answer with an
+// error. One that has begun its answer returns nil.
 type handlerFunc func(http.ResponseWriter, *http.Request) error
 
 func (s *Server) handle(f handlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := f(w, r)
-		switch {
-		case err == nil:
-		case errors.Is(err, http.ErrHijacked), r.Context().Err() != nil:
-			s.log.Debug("request", "method", r.Method, "path", r.URL.Path, "error", err)
-		default:
-			if status(err) == http.StatusInternalServerError {
-				s.log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
-			}
-			writeError(w, err)
+		if err == nil {
+			return
 		}
+		if status(err) == http.StatusInternalServerError && r.Context().Err() == nil {
+			s.log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
+		}
+		writeError(w, err)
 	})
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types"
 	"golang.org/x/sys/unix"
 )
@@ -40,14 +42,16 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, tty bool) (*sess
 	if err != nil {
 		return nil, fmt.Errorf("take over the connection: %w", err)
 	}
-	se := newSession(conn, buffered.Reader, tty)
-	se.greeting = greeting(r, w.Header(), tty)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		conn.Close()
+		return nil, errdefs.ErrUnavailable.WithMessage("the app is stopping")
 	}
+	se := newSession(conn, buffered.Reader, tty)
+	se.greeting = greeting(r, w.Header(), tty)
 	s.sessions[se] = struct{}{}
+	s.live.Add(1)
 	return se, nil
 }
 
@@ -169,6 +173,7 @@ func (s *Server) end(se *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, se)
+	s.live.Done()
 }
 
 // closeSessions cuts all sessions, and those to come.
@@ -178,6 +183,21 @@ func (s *Server) closeSessions() {
 	s.closed = true
 	for se := range s.sessions {
 		se.conn.Close()
+	}
+}
+
+// waitSessions waits until the handlers of all sessions have returned.
+func (s *Server) waitSessions(ctx context.Context) error {
+	none := make(chan struct{})
+	go func() {
+		s.live.Wait()
+		close(none)
+	}()
+	select {
+	case <-none:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("sessions are still there: %w", ctx.Err())
 	}
 }
 

@@ -77,12 +77,10 @@ func localServer(t testing.TB) *nameServer {
 		}
 	}
 	return &nameServer{
-		log:    slog.New(slog.DiscardHandler),
-		names:  n,
-		subnet: subnet,
-		upstream: &upstream{servers: func() ([]netip.AddrPort, error) {
-			return nil, errors.New("no upstream in this test")
-		}},
+		log:      slog.New(slog.DiscardHandler),
+		names:    n,
+		subnet:   subnet,
+		upstream: newUpstream([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")}), // nobody listens there
 	}
 }
 

@@ -49,8 +49,8 @@ type AgentClient interface {
 	// CreateProcess prepares another process inside the container's namespaces
 	// and connects its streams.
 	CreateProcess(ctx context.Context, in *CreateProcessRequest, opts ...grpc.CallOption) (*CreateProcessResponse, error)
-	// StartProcess executes a prepared process. Failures carry a Reason*
-	// constant of stream.go in google.rpc.ErrorInfo.
+	// StartProcess executes a prepared process. Failures carry a word of package
+	// reason in google.rpc.ErrorInfo.
 	StartProcess(ctx context.Context, in *StartProcessRequest, opts ...grpc.CallOption) (*StartProcessResponse, error)
 	// WaitProcess returns when the process has ended. Any number of callers may
 	// wait, also after the end, until DeleteProcess.
@@ -203,8 +203,8 @@ type AgentServer interface {
 	// CreateProcess prepares another process inside the container's namespaces
 	// and connects its streams.
 	CreateProcess(context.Context, *CreateProcessRequest) (*CreateProcessResponse, error)
-	// StartProcess executes a prepared process. Failures carry a Reason*
-	// constant of stream.go in google.rpc.ErrorInfo.
+	// StartProcess executes a prepared process. Failures carry a word of package
+	// reason in google.rpc.ErrorInfo.
 	StartProcess(context.Context, *StartProcessRequest) (*StartProcessResponse, error)
 	// WaitProcess returns when the process has ended. Any number of callers may
 	// wait, also after the end, until DeleteProcess.

@@ -32,16 +32,6 @@ const (
 	ForwardPort = 1026
 )
 
-// ErrorDomain and the reasons are what google.rpc.ErrorInfo carries when a
-// process cannot be made or started.
-const (
-	ErrorDomain         = "skerry.guest"
-	ReasonNotFound      = "EXECUTABLE_NOT_FOUND" // exit status 127
-	ReasonNotExecutable = "NOT_EXECUTABLE"       // exit status 126
-	ReasonUser          = "UNKNOWN_USER"
-	ReasonCwd           = "WORKING_DIRECTORY"
-)
-
 // WriteStreamID names the stream that a connection to StreamPort carries.
 func WriteStreamID(w io.Writer, id uint64) error {
 	_, err := w.Write(binary.BigEndian.AppendUint64(nil, id))

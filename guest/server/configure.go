@@ -1,0 +1,151 @@
+//go:build linux
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/guest/cgroup"
+	"github.com/skerry-app/skerry/guest/disk"
+	"github.com/skerry-app/skerry/guest/launch"
+	"github.com/skerry-app/skerry/guest/network"
+	"github.com/skerry-app/skerry/guest/process"
+)
+
+// Where the container's parts are in the machine.
+const (
+	imageDir   = "/run/container/image"
+	scratchDir = "/run/container/scratch"
+	filesDir   = "/run/container/files"
+	rootDir    = "/run/container/rootfs" // vmlaunch puts the container's root there
+)
+
+// Configure implements api.AgentServer.
+func (s *Server) Configure(ctx context.Context, r *api.ConfigureRequest) (*api.ConfigureResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.configured {
+		return nil, status.Error(codes.FailedPrecondition, "the machine has been configured already")
+	}
+	if r.Root == nil || r.Process == nil || r.Names == nil {
+		return nil, status.Error(codes.InvalidArgument, "root, names and process are needed")
+	}
+	s.configured = true
+	if err := s.configure(ctx, r); err != nil {
+		return nil, failed(err)
+	}
+	return &api.ConfigureResponse{}, nil
+}
+
+func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
+	if err := setTime(r.Time); err != nil {
+		return err
+	}
+	if err := mountDisks(r.Root); err != nil {
+		return err
+	}
+	if err := network.Configure(r.Interfaces); err != nil {
+		return err
+	}
+	if len(r.Interfaces) > 0 && len(r.Interfaces[0].Addresses) > 0 {
+		s.address, _, _ = strings.Cut(r.Interfaces[0].Addresses[0], "/")
+	}
+	if err := setSysctls(r.Sysctls); err != nil {
+		return err
+	}
+	if err := cgroup.Limit(r.Resources); err != nil {
+		return err
+	}
+	files, err := writeFiles(r.Names)
+	if err != nil {
+		return err
+	}
+	r.Process.Id = process.Init
+	return s.table.Create(ctx, r.Process, &launch.Root{
+		Lower: imageDir, Upper: filepath.Join(scratchDir, "upper"), Work: filepath.Join(scratchDir, "work"),
+		ReadOnly: r.Root.ReadOnly, Mounts: sortedMounts(r.Mounts), Hostname: r.Names.Hostname, Domain: r.Names.Domainname, Files: files,
+	})
+}
+
+// mountDisks mounts the image's and the scratch disk.
+func mountDisks(r *api.Root) error {
+	for _, dir := range []string{rootDir, filesDir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := disk.Mount(r.ImageDisk, imageDir, unix.MS_RDONLY|unix.MS_NOATIME, ""); err != nil {
+		return err
+	}
+	return disk.Mount(r.ScratchDisk, scratchDir, unix.MS_NOATIME, "discard")
+}
+
+// unmountDisks flushes and unmounts both disks.
+func unmountDisks() error { return errors.Join(disk.Unmount(scratchDir), disk.Unmount(imageDir)) }
+
+// machineSysctls hold for every machine: memory is the container's to promise,
+// and databases map many files.
+var machineSysctls = map[string]string{"vm.overcommit_memory": "1", "vm.max_map_count": "262144"}
+
+func setSysctls(asked map[string]string) error {
+	for _, settings := range []map[string]string{machineSysctls, asked} {
+		for key, value := range settings {
+			path := filepath.Join("/proc/sys", filepath.Clean("/"+strings.ReplaceAll(key, ".", "/")))
+			if err := os.WriteFile(path, []byte(value), 0); err != nil {
+				return fmt.Errorf("set sysctl %s to %q: %w", key, value, err)
+			}
+		}
+	}
+	return nil
+}
+
+// writeFiles writes the files about names; vmlaunch binds them over the
+// image's.
+func writeFiles(n *api.Names) (map[string]string, error) {
+	var hosts, resolv strings.Builder
+	hosts.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+	for _, h := range n.Hosts {
+		fmt.Fprintf(&hosts, "%s\t%s\n", h.Address, strings.Join(h.Names, " "))
+	}
+	for _, server := range n.Nameservers {
+		fmt.Fprintf(&resolv, "nameserver %s\n", server)
+	}
+	if len(n.Search) > 0 {
+		fmt.Fprintf(&resolv, "search %s\n", strings.Join(n.Search, " "))
+	}
+	if len(n.Options) > 0 {
+		fmt.Fprintf(&resolv, "options %s\n", strings.Join(n.Options, " "))
+	}
+	files := map[string]string{}
+	for name, text := range map[string]string{"hosts": hosts.String(), "resolv.conf": resolv.String(), "hostname": n.Hostname + "\n"} {
+		path := filepath.Join(filesDir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+		files["/etc/"+name] = path
+	}
+	return files, nil
+}
+
+// sortedMounts puts mounts of outer directories before those inside them.
+func sortedMounts(mounts []*api.Mount) []launch.Mount {
+	var sorted []launch.Mount
+	for _, m := range mounts {
+		sorted = append(sorted, launch.Mount{Type: m.Type, Source: m.Source, Target: filepath.Clean("/" + m.Target), Options: m.Options})
+	}
+	slices.SortStableFunc(sorted, func(a, b launch.Mount) int {
+		return strings.Count(a.Target, "/") - strings.Count(b.Target, "/")
+	})
+	return sorted
+}

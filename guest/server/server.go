@@ -1,0 +1,209 @@
+//go:build linux
+
+// Package server answers the host: it is the guest's side of guest/api.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/guest/api/reason"
+	"github.com/skerry-app/skerry/guest/cgroup"
+	"github.com/skerry-app/skerry/guest/launch"
+	"github.com/skerry-app/skerry/guest/process"
+)
+
+// Server implements api.AgentServer.
+type Server struct {
+	api.UnimplementedAgentServer
+
+	version     string
+	initStarted time.Duration
+	serving     time.Duration
+	table       *process.Table
+
+	mu         sync.Mutex
+	configured bool
+	address    string // of the container's first interface
+}
+
+// New returns a server; initStarted and serving are times since the kernel
+// started.
+func New(version string, table *process.Table, initStarted, serving time.Duration) *Server {
+	return &Server{version: version, table: table, initStarted: initStarted, serving: serving}
+}
+
+// Info implements api.AgentServer.
+func (s *Server) Info(context.Context, *api.InfoRequest) (*api.InfoResponse, error) {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return nil, failed(err)
+	}
+	return &api.InfoResponse{Major: api.Major, Minor: api.Minor, Version: s.version, Kernel: unix.ByteSliceToString(u.Release[:]),
+		InitStartedNs: uint64(s.initStarted), ServingNs: uint64(s.serving)}, nil
+}
+
+// CreateProcess implements api.AgentServer.
+func (s *Server) CreateProcess(ctx context.Context, r *api.CreateProcessRequest) (*api.CreateProcessResponse, error) {
+	if r.Process == nil || r.Process.Id == "" || r.Process.Id == process.Init {
+		return nil, status.Error(codes.InvalidArgument, "a process needs an id other than "+process.Init)
+	}
+	if err := s.table.Create(ctx, r.Process, nil); err != nil {
+		return nil, failed(err)
+	}
+	return &api.CreateProcessResponse{}, nil
+}
+
+// StartProcess implements api.AgentServer.
+func (s *Server) StartProcess(_ context.Context, r *api.StartProcessRequest) (*api.StartProcessResponse, error) {
+	p, err := s.table.Get(r.Id)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if err := p.Start(); err != nil {
+		return nil, failed(err)
+	}
+	return &api.StartProcessResponse{Pid: innerPid(p.Pid())}, nil
+}
+
+// WaitProcess implements api.AgentServer.
+func (s *Server) WaitProcess(ctx context.Context, r *api.WaitProcessRequest) (*api.WaitProcessResponse, error) {
+	p, err := s.table.Get(r.Id)
+	if err != nil {
+		return nil, failed(err)
+	}
+	st, at, err := p.Wait(ctx)
+	if err != nil {
+		return nil, failed(err)
+	}
+	w := &api.WaitProcessResponse{ExitCode: int32(st.ExitStatus()), ExitedAt: timestamppb.New(at)}
+	if st.Signaled() {
+		w.Signal = int32(st.Signal())
+		w.ExitCode = 128 + w.Signal
+		w.OomKilled = st.Signal() == unix.SIGKILL && cgroup.OOMKills() > 0
+	}
+	return w, nil
+}
+
+// SignalProcess implements api.AgentServer.
+func (s *Server) SignalProcess(_ context.Context, r *api.SignalProcessRequest) (*api.SignalProcessResponse, error) {
+	p, err := s.table.Get(r.Id)
+	if err != nil {
+		return nil, failed(err)
+	}
+	sig := unix.Signal(r.Signal)
+	if r.All {
+		err = signalAll(sig)
+	} else {
+		err = p.Signal(sig)
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &api.SignalProcessResponse{}, nil
+}
+
+// ResizeProcess implements api.AgentServer.
+func (s *Server) ResizeProcess(_ context.Context, r *api.ResizeProcessRequest) (*api.ResizeProcessResponse, error) {
+	if r.Rows > 0xffff || r.Columns > 0xffff {
+		return nil, status.Errorf(codes.InvalidArgument, "a terminal of %d rows and %d columns is too large", r.Rows, r.Columns)
+	}
+	p, err := s.table.Get(r.Id)
+	if err == nil {
+		err = p.Resize(uint16(r.Rows), uint16(r.Columns))
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &api.ResizeProcessResponse{}, nil
+}
+
+// DeleteProcess implements api.AgentServer.
+func (s *Server) DeleteProcess(_ context.Context, r *api.DeleteProcessRequest) (*api.DeleteProcessResponse, error) {
+	if err := s.table.Delete(r.Id); err != nil {
+		return nil, failed(err)
+	}
+	return &api.DeleteProcessResponse{}, nil
+}
+
+// ListProcesses implements api.AgentServer.
+func (s *Server) ListProcesses(context.Context, *api.ListProcessesRequest) (*api.ListProcessesResponse, error) {
+	list, err := listProcesses()
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &api.ListProcessesResponse{Processes: list}, nil
+}
+
+// SetTime implements api.AgentServer.
+func (s *Server) SetTime(_ context.Context, r *api.SetTimeRequest) (*api.SetTimeResponse, error) {
+	if err := setTime(r.Time); err != nil {
+		return nil, failed(err)
+	}
+	return &api.SetTimeResponse{}, nil
+}
+
+func setTime(t *timestamppb.Timestamp) error {
+	if err := t.CheckValid(); err != nil {
+		return fmt.Errorf("set the clock: %w", err)
+	}
+	tv := unix.NsecToTimeval(t.AsTime().UnixNano())
+	if err := unix.Settimeofday(&tv); err != nil {
+		return fmt.Errorf("set the clock to %v: %w", t.AsTime(), err)
+	}
+	return nil
+}
+
+// killTimeout bounds how long a killed container may take to be gone.
+const killTimeout = 10 * time.Second
+
+// Shutdown implements api.AgentServer.
+func (s *Server) Shutdown(ctx context.Context, _ *api.ShutdownRequest) (*api.ShutdownResponse, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, killTimeout, errors.New("the container's processes did not end"))
+	defer cancel()
+	err := s.table.KillAll(ctx)
+	if err := errors.Join(err, unmountDisks()); err != nil {
+		unix.Sync() // the least that can be done
+		return nil, failed(err)
+	}
+	return &api.ShutdownResponse{}, nil
+}
+
+// failed turns an error into gRPC's, with the reason if it has one.
+func failed(err error) error {
+	var le *launch.Error
+	code := codes.Internal
+	switch {
+	case errors.As(err, &le):
+		st := status.New(codes.FailedPrecondition, le.Text)
+		if le.Reason == "" {
+			return st.Err()
+		}
+		detailed, derr := st.WithDetails(&errdetails.ErrorInfo{Reason: le.Reason, Domain: reason.Domain})
+		if derr != nil {
+			return st.Err()
+		}
+		return detailed.Err()
+	case errors.Is(err, process.ErrUnknown):
+		code = codes.NotFound
+	case errors.Is(err, process.ErrExists):
+		code = codes.AlreadyExists
+	case errors.Is(err, process.ErrRunning):
+		code = codes.FailedPrecondition
+	case errors.Is(err, context.Canceled):
+		code = codes.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		code = codes.DeadlineExceeded
+	}
+	return status.Error(code, err.Error())
+}

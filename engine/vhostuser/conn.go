@@ -224,12 +224,12 @@ func (c *Conn) shutdown(flags uint32) error {
 	if c.err != nil {
 		return c.opError("shutdown", syscall.ENOTCONN)
 	}
+	if flags&shutReceive != 0 {
+		c.discard()
+	}
 	if c.localShut|flags != c.localShut {
 		c.localShut |= flags
 		c.d.send(c, opShutdown, c.localShut)
-	}
-	if flags&shutReceive != 0 {
-		c.discard()
 	}
 	signal(c.readable)
 	signal(c.writable)

@@ -1,0 +1,162 @@
+// Package image makes the disks of containers: one read-only ext4 file for
+// each image, shared by all its containers, and a sparse scratch disk for each
+// container.
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/skerry-app/skerry/ext4/layers"
+	"github.com/skerry-app/skerry/registry"
+)
+
+const (
+	// scratchSize is the nominal size of a scratch disk in bytes; it takes
+	// what is written to it.
+	scratchSize = 16 << 30
+	// prefixTemporary marks files that are not finished.
+	prefixTemporary = ".tmp-"
+)
+
+// Cache holds the images' disks in a directory of its own. Its methods may be
+// called from any goroutine.
+type Cache struct {
+	dir   string
+	store *registry.Store
+
+	mu   sync.Mutex
+	busy map[digest.Digest]chan struct{} // closed when the disk of this image has been made, or not
+}
+
+// Open takes a directory into use and deletes what a crash has left unfinished.
+func Open(dir string, store *registry.Store) (*Cache, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make directory for disks: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read directory of disks: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefixTemporary) {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return nil, fmt.Errorf("delete unfinished disk: %w", err)
+			}
+		}
+	}
+	return &Cache{dir: dir, store: store, busy: map[digest.Digest]chan struct{}{}}, nil
+}
+
+func (c *Cache) path(id digest.Digest) string { return filepath.Join(c.dir, id.Encoded()+".ext4") }
+
+// Image returns the path of an image's disk and makes it first where there is
+// none. Of several callers one makes it and the others wait.
+func (c *Cache) Image(ctx context.Context, id digest.Digest) (string, error) {
+	if err := id.Validate(); err != nil {
+		return "", fmt.Errorf("image %q: %w", id, err)
+	}
+	path := c.path(id)
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("disk of image %s: %w", id, err)
+		}
+		mine, done := c.claim(id)
+		if mine {
+			err := c.make(ctx, id, path)
+			c.release(id, done)
+			return path, err
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
+// claim gives the making of a disk to one caller; done closes when it ends.
+func (c *Cache) claim(id digest.Digest) (mine bool, done chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if done, ok := c.busy[id]; ok {
+		return false, done
+	}
+	done = make(chan struct{})
+	c.busy[id] = done
+	return true, done
+}
+
+func (c *Cache) release(id digest.Digest, done chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.busy, id)
+	close(done)
+}
+
+// make writes an image's disk. It gets its name when it is complete and on
+// disk.
+func (c *Cache) make(ctx context.Context, id digest.Digest, path string) (err error) {
+	img, err := c.store.Image(id.String())
+	if err != nil {
+		return fmt.Errorf("make disk of image %s: %w", id, err)
+	}
+	stored, err := c.store.Layers(img)
+	if err != nil {
+		return fmt.Errorf("make disk of image %s: %w", id, err)
+	}
+	var ls []layers.Layer
+	for _, l := range stored {
+		ls = append(ls, layers.Layer{Open: l.Open, MediaType: l.MediaType, Digest: l.Digest, DiffID: l.DiffID, Size: l.Size})
+	}
+	return c.write(path, func(f *os.File) error {
+		_, err := layers.Write(ctx, f, ls, layers.Options{ID: id})
+		return err
+	})
+}
+
+// write makes a file whole or not at all.
+func (c *Cache) write(path string, fill func(*os.File) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), prefixTemporary)
+	if err != nil {
+		return fmt.Errorf("make disk: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if err := fill(f); err != nil {
+		return fmt.Errorf("make disk: %w", err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("make disk: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("make disk: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("make disk: %w", err)
+	}
+	return nil
+}
+
+// Remove deletes an image's disk, if there is one. A machine that has it open
+// keeps it until it ends.
+func (c *Cache) Remove(id digest.Digest) error {
+	if err := os.Remove(c.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete disk of image %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/skerry-app/skerry/registry"
+)
+
+// Images gives access to the image store. Pull, RemoveImage and Tag below
+// change it; the engine keeps its disks in step.
+func (e *Engine) Images() *registry.Store { return e.images }
+
+// Pull brings an image from its registry and makes its disk, so that the first
+// start need not.
+func (e *Engine) Pull(ctx context.Context, ref string, o registry.PullOptions) (registry.Image, error) {
+	img, err := e.images.Pull(ctx, ref, o)
+	if err != nil {
+		return img, err
+	}
+	if _, err := e.disks.Image(ctx, img.ID); err != nil {
+		return img, fmt.Errorf("unpack %s: %w", ref, err)
+	}
+	e.bus.publish(Event{Type: "image", Action: "pull", ID: ref, Name: ref})
+	return img, nil
+}
+
+// Tag gives an image another name.
+func (e *Engine) Tag(ctx context.Context, nameOrID, ref string) error {
+	if err := e.images.Tag(ctx, nameOrID, ref); err != nil {
+		return err
+	}
+	e.bus.publish(Event{Type: "image", Action: "tag", ID: ref, Name: ref})
+	return nil
+}
+
+// RemoveImage takes a name off an image and deletes it with its last name. An
+// image that a container uses gives errdefs.ErrConflict; force removes it from
+// under containers that do not run, which keep their disk.
+func (e *Engine) RemoveImage(ctx context.Context, nameOrID string, force bool) ([]registry.Deleted, error) {
+	img, err := e.images.Image(nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range e.Containers() {
+		s := c.Snapshot()
+		if s.ImageID != img.ID || len(img.Names) > 1 {
+			continue
+		}
+		if s.State.Status.alive() || !force {
+			return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf(
+				"conflict: image %s is used by %s container %s: remove the container first", nameOrID, s.State.Status, s.ID[:shortID]))
+		}
+	}
+	deleted, err := e.images.Remove(ctx, nameOrID, force)
+	if err != nil {
+		return nil, err
+	}
+	e.bus.publish(Event{Type: "image", Action: "delete", ID: img.ID.String(), Name: nameOrID})
+	e.forgetDisk(img.ID)
+	return deleted, nil
+}
+
+// forgetDisk deletes an image's disk when neither the store nor a container
+// has the image any more.
+func (e *Engine) forgetDisk(id digest.Digest) {
+	if _, err := e.images.Image(id.String()); err == nil {
+		return
+	}
+	for _, c := range e.Containers() {
+		if c.rec.ImageID == id {
+			return
+		}
+	}
+	if err := e.disks.Remove(id); err != nil {
+		e.log.Warn("delete an image's disk", "image", id, "error", err)
+	}
+}

@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/skerry-app/skerry/engine/agent"
+	"github.com/skerry-app/skerry/engine/network"
+	"github.com/skerry-app/skerry/engine/vm"
+)
+
+// Bounds of the steps of a run.
+const (
+	bootTimeout     = 2 * time.Minute  // from the start of the machine to a started process, emulated on a busy host
+	shutdownTimeout = 20 * time.Second // for the guest to flush its disks
+	powerTimeout    = 10 * time.Second // for a machine to be gone after the plug was pulled
+	killTimeout     = 3 * time.Second  // for a process to end after SIGKILL, before the plug is pulled
+	dialTimeout     = 10 * time.Second // for a published port to reach the container
+)
+
+// run is one run of a container: from its machine being made to nothing of it
+// being left.
+type run struct {
+	c     *Container
+	log   *slog.Logger
+	clock stopwatch
+
+	// stop ends the start-up; its cause is what the start fails with.
+	ctx  context.Context
+	stop context.CancelCauseFunc
+
+	endpoint  *network.Endpoint
+	host      netip.Addr // stands for the host on the container's network
+	published []*network.Published
+	machine   vm.Machine
+	link      *agent.Link
+	client    *agent.Client
+	process   *agent.Process
+	outputs   outputs
+
+	ready chan struct{} // closed when client is set
+	live  chan struct{} // closed when process has started
+	over  chan struct{} // closed when nothing is left
+}
+
+func newRun(c *Container) *run {
+	r := &run{c: c, log: c.engine.log.With("container", c.name()), clock: newStopwatch(),
+		ready: make(chan struct{}), live: make(chan struct{}), over: make(chan struct{})}
+	r.ctx, r.stop = context.WithCancelCause(context.Background())
+	return r
+}
+
+// place tells where on the network the run is.
+func (r *run) place() (*Endpoint, []Port) {
+	select {
+	case <-r.live: // the fields below are set and stay
+	default:
+		return nil, nil
+	}
+	return r.endpointInfo(), r.bindings()
+}
+
+// supervise waits for the end of a started run, clears up and tells.
+func (r *run) supervise() {
+	exit := r.await()
+	r.clock.lap("run")
+	r.log.Debug("process ended", "code", exit.Code, "error", exit.Error)
+	r.outputs.drain(r.ctx)
+	r.release(exit.Error == "" && !r.c.autoRemove())
+	r.clock.lap("clean up")
+	r.c.finish(r, exit)
+}
+
+// await returns how the process ended, or that its machine did.
+func (r *run) await() Exit {
+	type result struct {
+		exit agent.Exit
+		err  error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		e, err := r.process.Wait(r.ctx)
+		ended <- result{e, err}
+	}()
+	var err error
+	select {
+	case res := <-ended:
+		if res.err == nil {
+			return Exit{Code: res.exit.Code, OOMKilled: res.exit.OOMKilled, At: time.Now()}
+		}
+		err = res.err
+	case <-r.machine.Done():
+	}
+	exit := Exit{Code: exitSkerry, At: time.Now()}
+	select {
+	case <-r.machine.Done():
+		// The answer may have come just before the machine went.
+		select {
+		case res := <-ended:
+			if res.err == nil {
+				return Exit{Code: res.exit.Code, OOMKilled: res.exit.OOMKilled, At: time.Now()}
+			}
+		default:
+		}
+		err = r.machine.Err()
+	default:
+	}
+	switch cause := context.Cause(r.ctx); {
+	case cause != nil: // killed by us because it did not answer
+		exit.Code, exit.Error = 128+sigKILL, cause.Error()
+	case err != nil:
+		exit.Error = fmt.Sprintf("the container's machine ended: %v", err)
+	default:
+		exit.Error = "the container's machine was powered off from inside"
+	}
+	return exit
+}
+
+// exitSkerry is the exit status that stands for Skerry's own failure.
+const exitSkerry = 125
+
+// release gives back all that the run has, in any state of its start. When
+// flush is set the guest writes its disks out before the plug is pulled.
+func (r *run) release(flush bool) {
+	for _, p := range r.published {
+		p.Close()
+	}
+	if r.client != nil {
+		if flush {
+			ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+			if err := r.client.Shutdown(ctx); err != nil {
+				r.log.Warn("the guest did not shut down; what it wrote last may be lost", "error", err)
+			}
+			cancel()
+		}
+		r.client.Close()
+	}
+	if r.machine != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), powerTimeout)
+		if err := r.machine.Stop(ctx); err != nil {
+			r.log.Error("the machine is still there", "error", err)
+		}
+		cancel()
+	}
+	if r.link != nil {
+		r.link.Close()
+	}
+	if r.endpoint != nil {
+		r.endpoint.Close()
+	}
+	r.stop(errors.New("the run is over"))
+}
+
+// stopwatch measures the phases of a run.
+type stopwatch struct {
+	mu     sync.Mutex
+	last   time.Time
+	phases []Phase
+}
+
+func newStopwatch() stopwatch { return stopwatch{last: time.Now()} }
+
+// lap ends a phase.
+func (w *stopwatch) lap(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	w.phases = append(w.phases, Phase{name, now.Sub(w.last)})
+	w.last = now
+}
+
+// split moves d of the last phase to one of its own after it.
+func (w *stopwatch) split(name string, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := &w.phases[len(w.phases)-1]
+	d = min(d, last.Duration)
+	last.Duration -= d
+	w.phases = append(w.phases, Phase{name, d})
+}
+
+func (w *stopwatch) laps() []Phase {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]Phase(nil), w.phases...)
+}

@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Spec is what a container is made from. It does not change once the
+// container exists.
+type Spec struct {
+	Name  string // empty: one is made up
+	Image string // name, name@digest or image ID, as the user wrote it
+
+	// What runs. Nil takes the image's; an empty non-nil slice clears it.
+	Entrypoint []string
+	Command    []string
+	Env        []string // KEY=value over the image's; KEY alone removes the image's
+	WorkingDir string
+	User       string // name|uid[:group|gid]
+	Hostname   string // empty: the first 12 digits of the ID
+
+	TTY       bool
+	OpenStdin bool // keep stdin open for attached clients; else /dev/null
+	StdinOnce bool // close stdin when the first client that had it detaches
+
+	CPUs   float64 // 0: DefaultCPUs
+	Memory int64   // bytes, at least MinMemory; 0: DefaultMemory
+
+	Network    string   // network name; empty: DefaultNetwork
+	Aliases    []string // further names on that network
+	ExtraHosts []string // "name:address" lines for /etc/hosts
+	Ports      []Port
+
+	Labels      map[string]string
+	AutoRemove  bool
+	Privileged  bool   // inside its own machine only
+	ReadOnly    bool   // root file system
+	StopSignal  string // empty: the image's, else SIGTERM
+	StopTimeout *time.Duration
+	Platform    string // "linux/arm64"; empty: the host's
+}
+
+// Port asks for a TCP port of the container to be published on the host.
+type Port struct {
+	HostIP    netip.Addr // zero: 127.0.0.1 and ::1
+	HostPort  uint16     // 0: one is picked
+	Container uint16
+	Protocol  string // "tcp"
+}
+
+// Defaults and bounds of a Spec.
+const (
+	DefaultCPUs    = 2
+	DefaultMemory  = 512 << 20
+	MinMemory      = 32 << 20
+	DefaultNetwork = "skerry"
+	DefaultStop    = 10 * time.Second
+)
+
+// ExecSpec describes a further process in a running container.
+type ExecSpec struct {
+	Command    []string
+	Env        []string // over the container's
+	WorkingDir string   // empty: the container's
+	User       string   // empty: the container's
+	Privileged bool
+
+	TTY                   bool
+	Stdin, Stdout, Stderr bool
+}

@@ -1,0 +1,304 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/skerry-app/skerry/engine/agent"
+	"github.com/skerry-app/skerry/engine/logfile"
+	"github.com/skerry-app/skerry/engine/network"
+	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/guest/api/reason"
+)
+
+// Disks by their serial, the same for every machine.
+const (
+	diskInit    = "init"
+	diskImage   = "image"
+	diskScratch = "scratch"
+)
+
+// machineOverhead is the memory a machine has beyond its container's limit, for
+// the kernel and vminitd, so that a container at its limit does not take
+// them down.
+const machineOverhead = 96 << 20
+
+// cmdline holds the kernel parameters that do not depend on the hypervisor.
+var cmdline = []string{"root=/dev/vda", "ro", "rootfstype=ext4", "init=/sbin/vminitd"}
+
+// StartError says that a container's process could not be started.
+type StartError struct {
+	Code int // 127: not found, 126: not executable, 125: anything else
+	Err  error
+}
+
+func (e *StartError) Error() string { return e.Err.Error() }
+func (e *StartError) Unwrap() error { return e.Err }
+
+// Start boots the container's machine and starts its process. A container that
+// runs already gives errdefs.ErrNotModified, a process that cannot be started
+// a *StartError. When it fails nothing runs and the container keeps the error.
+func (c *Container) Start(ctx context.Context) error {
+	unlock, err := c.lockOp(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return c.start(ctx)
+}
+
+// start is Start with the operation lock held.
+func (c *Container) start(ctx context.Context) error {
+	if err := c.settle(ctx); err != nil {
+		return err
+	}
+	switch s := c.Snapshot().State.Status; {
+	case c.isRemoved():
+		return errdefs.ErrNotFound.WithMessage("No such container: " + c.id)
+	case s.alive():
+		return errdefs.ErrNotModified.WithMessage(fmt.Sprintf("container %s is %s already", c.name(), s))
+	case c.engine.closing():
+		return errdefs.ErrUnavailable.WithMessage("the app is stopping")
+	}
+	r := newRun(c)
+	c.setRun(r)
+	c.hub.log.Begin()
+	err := r.start(ctx)
+	if err == nil {
+		c.began(r)
+		go r.supervise()
+		return nil
+	}
+	r.release(false)
+	c.failed(r, err)
+	return err
+}
+
+// settle waits until the machine of an ended run is gone.
+func (c *Container) settle(ctx context.Context) error {
+	return c.until(ctx, func() bool { return c.run == nil || c.rec.State.Status.alive() })
+}
+
+func (r *run) start(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, errors.New("the container did not start in "+bootTimeout.String()))
+	defer cancel()
+	defer context.AfterFunc(r.ctx, cancel)() // an abort ends the start
+	defer func() {
+		if cause := context.Cause(r.ctx); err != nil && cause != nil {
+			err = fmt.Errorf("start container %s: %w", r.c.name(), cause)
+		}
+	}()
+	config, err := r.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	r.clock.lap("prepare")
+	if err := r.boot(ctx, config); err != nil {
+		return fmt.Errorf("start container %s: %w", r.c.name(), err)
+	}
+	return r.launch(ctx)
+}
+
+// prepare gets the disks and the place on the network, side by side.
+func (r *run) prepare(ctx context.Context) (vm.Config, error) {
+	c, e := r.c, r.c.engine
+	spec := c.rec.Spec
+	var root string
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		root, err = e.disks.Image(gctx, c.rec.ImageID)
+		return err
+	})
+	g.Go(func() error { return e.disks.Scratch(e.home.scratch(c.id)) })
+	g.Go(func() (err error) {
+		n, err := e.networks.Network(networkName(spec))
+		if err != nil {
+			return err
+		}
+		r.host = n.Host()
+		r.endpoint, err = n.Attach(gctx, network.EndpointOptions{Name: c.name(), Aliases: r.aliases()})
+		return err
+	})
+	g.Go(func() error { return r.publish(gctx, spec.Ports) })
+	if err := g.Wait(); err != nil {
+		return vm.Config{}, fmt.Errorf("start container %s: %w", c.name(), err)
+	}
+	return vm.Config{
+		Name:    c.id,
+		Kernel:  e.options.Kernel,
+		Cmdline: cmdline,
+		CPUs:    int(math.Ceil(spec.CPUs)),
+		Memory:  (spec.Memory + machineOverhead + (1<<20 - 1)) &^ (1<<20 - 1),
+		Disks: []vm.Disk{
+			{Path: e.options.InitImage, ReadOnly: true, Serial: diskInit},
+			{Path: root, ReadOnly: true, Serial: diskImage},
+			{Path: e.home.scratch(c.id), Serial: diskScratch},
+		},
+		NICs:    []vm.NIC{{MAC: r.endpoint.MAC, MTU: r.endpoint.MTU, File: r.endpoint.File}},
+		Console: e.console(c.id),
+	}, nil
+}
+
+// boot starts the machine and waits for its agent.
+func (r *run) boot(ctx context.Context, config vm.Config) (err error) {
+	if r.machine, err = r.c.engine.options.Driver.New(ctx, config); err != nil {
+		return err
+	}
+	r.endpoint.File.Close() // the machine has its own
+	if r.link, err = agent.Listen(r.machine); err != nil {
+		return err
+	}
+	if err := r.machine.Start(ctx); err != nil {
+		return err
+	}
+	r.clock.lap("machine")
+	if r.client, err = r.link.Connect(ctx); err != nil {
+		return err
+	}
+	close(r.ready)
+	r.clock.lap("kernel")
+	r.clock.split("agent", r.client.StartUp())
+	return nil
+}
+
+// launch configures the guest and starts the process.
+func (r *run) launch(ctx context.Context) (err error) {
+	stdio := agent.Stdio{Stdin: r.c.rec.Spec.OpenStdin, Stdout: true, Stderr: !r.c.rec.Spec.TTY}
+	if r.process, err = r.client.Configure(ctx, r.configuration(), stdio); err != nil {
+		return r.startError(err)
+	}
+	r.clock.lap("configure")
+	hub := r.c.hub
+	r.outputs.pump(r.process.Stdout, func(p []byte) { hub.write(logfile.Stdout, p) })
+	r.outputs.pump(r.process.Stderr, func(p []byte) { hub.write(logfile.Stderr, p) })
+	if err := r.process.Start(ctx); err != nil {
+		return r.startError(err)
+	}
+	r.clock.lap("process")
+	return nil
+}
+
+// startError gives a failure of the guest its exit status.
+func (r *run) startError(err error) error {
+	code := exitSkerry
+	var se *agent.StartError
+	if errors.As(err, &se) {
+		switch se.Reason {
+		case reason.NotFound:
+			code = 127
+		case reason.NotExecutable:
+			code = 126
+		}
+	}
+	return &StartError{code, fmt.Errorf("start container %s: %w", r.c.name(), err)}
+}
+
+// configuration is what the guest is told.
+func (r *run) configuration() *api.ConfigureRequest {
+	c := r.c
+	spec, p := c.rec.Spec, c.rec.Process
+	req := &api.ConfigureRequest{
+		Time: timestamppb.Now(),
+		Root: &api.Root{ImageDisk: diskImage, ScratchDisk: diskScratch, ReadOnly: spec.ReadOnly},
+		Interfaces: []*api.Interface{{Name: "eth0", Addresses: []string{r.endpoint.Address.String()},
+			Gateway: r.endpoint.Gateway.String(), Mtu: uint32(r.endpoint.MTU)}},
+		Names: &api.Names{Hostname: spec.Hostname, Nameservers: []string{r.endpoint.DNS.String()},
+			Hosts: r.hosts()},
+		Resources: &api.Resources{MemoryBytes: spec.Memory},
+		Process: &api.Process{Args: p.Args, Env: p.Env, Cwd: p.WorkingDir, User: p.User,
+			Terminal: spec.TTY, Privileged: spec.Privileged},
+	}
+	if spec.CPUs != math.Trunc(spec.CPUs) {
+		req.Resources.CpuQuotaUs = int64(spec.CPUs * cpuPeriod)
+	}
+	return req
+}
+
+// cpuPeriod is the period of cpu.max in microseconds.
+const cpuPeriod = 100_000
+
+func networkName(s Spec) string {
+	if s.Network == "" {
+		return DefaultNetwork
+	}
+	return s.Network
+}
+
+// began marks the container as running.
+func (c *Container) began(r *run) {
+	c.update(func(rec *record) {
+		rec.State = State{Status: StatusRunning, StartedAt: time.Now(), FinishedAt: rec.State.FinishedAt, Phases: r.clock.laps()}
+		close(r.live)
+	})
+	c.event("start", nil)
+}
+
+// failed keeps why a start failed.
+func (c *Container) failed(r *run, err error) {
+	exit := Exit{Code: exitSkerry, Error: err.Error(), At: time.Now()}
+	var se *StartError
+	if errors.As(err, &se) {
+		exit.Code = se.Code
+	}
+	c.finish(r, exit)
+}
+
+// finish records the end of a run, started or not, and lets go of it.
+func (c *Container) finish(r *run, exit Exit) {
+	if err := c.hub.log.End(); err != nil {
+		r.log.Warn("close container log", "error", err)
+	}
+	c.hub.end()
+	c.update(func(rec *record) {
+		rec.State.Status = StatusExited
+		rec.State.ExitCode, rec.State.OOMKilled, rec.State.Error = exit.Code, exit.OOMKilled, exit.Error
+		rec.State.FinishedAt, rec.State.Pid, rec.State.Phases = exit.At, 0, r.clock.laps()
+		c.run, c.exit = nil, exit
+		c.ended++
+	})
+	close(r.over)
+	c.event("die", map[string]string{"exitCode": fmt.Sprint(exit.Code)})
+	if !c.autoRemove() {
+		return
+	}
+	// A start that failed holds the operation lock; the removal waits for it.
+	go func() {
+		unlock, err := c.lockOp(context.Background())
+		if err != nil {
+			return
+		}
+		defer unlock()
+		if c.Snapshot().State.Status.alive() {
+			return // it was started again meanwhile
+		}
+		if err := c.remove(); err != nil && !errdefs.IsNotFound(err) {
+			r.log.Error("remove container after its end", "error", err)
+		}
+	}()
+}
+
+func (c *Container) autoRemove() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rec.Spec.AutoRemove
+}
+
+func (c *Container) isRemoved() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.removed
+}
+
+func (c *Container) setRun(r *run) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run = r
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// resourcesVariable names a directory to look for resources in before all
+// others.
+const resourcesVariable = "SKERRY_RESOURCES"
+
+// kernelName is what the guest kernel is called, by architecture: an ELF image
+// that is entered by PVH, and arm64's flat image.
+var kernelName = map[string]string{"amd64": "vmlinux", "arm64": "Image"}
+
+const initImageName = "init.ext4"
+
+// findResource returns the path of a file that is installed with the program:
+// beside it (a build tree), in ../share/skerry (a Linux installation) or in
+// ../Resources (an application bundle).
+func findResource(name string) (string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find own program: %w", err)
+	}
+	if exe, err = filepath.EvalSymlinks(exe); err != nil {
+		return "", fmt.Errorf("find own program: %w", err)
+	}
+	bin := filepath.Dir(exe)
+	dirs := []string{bin, filepath.Join(bin, "..", "share", "skerry"), filepath.Join(bin, "..", "Resources")}
+	if dir := os.Getenv(resourcesVariable); dir != "" {
+		dirs = []string{dir}
+	}
+	for _, dir := range dirs {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("find %s: %w", name, err)
+		}
+	}
+	return "", fmt.Errorf("%s is not installed: looked in %s; run make, or set %s to its directory",
+		name, strings.Join(dirs, ", "), resourcesVariable)
+}
+
+func findKernel() (string, error) {
+	name, ok := kernelName[runtime.GOARCH]
+	if !ok {
+		return "", fmt.Errorf("no kernel for %s: Skerry runs on amd64 and arm64", runtime.GOARCH)
+	}
+	return findResource(name)
+}

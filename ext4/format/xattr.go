@@ -1,0 +1,137 @@
+package format
+
+import (
+	"encoding/binary"
+	"strings"
+)
+
+const (
+	xattrMagic      = 0xEA020000
+	xattrEntrySize  = 16 // bytes before the name
+	xattrHeaderSize = 32 // in a block; an inode has the magic only
+	inodeXattrStart = 4
+	// XattrMaxRefs is how many inodes may share a block of attributes.
+	XattrMaxRefs = 1024
+)
+
+// Xattr is one extended attribute (attributes.rst). Name is what follows the
+// prefix that Index stands for.
+type Xattr struct {
+	Index uint8
+	Name  string
+	Value []byte
+}
+
+// xattrPrefixes are the namespaces that have a number (attributes.rst). The
+// ones that are whole names come before the prefix they have in common.
+var xattrPrefixes = []struct {
+	prefix string
+	index  uint8
+	whole  bool
+}{
+	{"user.", 1, false},
+	{ACLAccess, 2, true},
+	{ACLDefault, 3, true},
+	{"trusted.", 4, false},
+	{"security.", 6, false},
+	{"system.", 7, false},
+}
+
+// The names of attributes that hold access control lists.
+const (
+	ACLAccess  = "system.posix_acl_access"
+	ACLDefault = "system.posix_acl_default"
+)
+
+// SplitXattr returns the number of a name's namespace and the rest of the
+// name; ok is false when ext4 has no such namespace or the rest does not fit.
+func SplitXattr(name string) (index uint8, rest string, ok bool) {
+	for _, p := range xattrPrefixes {
+		rest, found := strings.CutPrefix(name, p.prefix)
+		if found && p.whole == (rest == "") {
+			return p.index, rest, len(rest) <= MaxName
+		}
+	}
+	return 0, "", false
+}
+
+func xattrPad(n int) int { return (n + 3) &^ 3 }
+
+// Len returns the bytes that the attribute takes.
+func (x *Xattr) Len() int { return xattrEntrySize + xattrPad(len(x.Name)) + xattrPad(len(x.Value)) }
+
+// Room for attributes in an inode and in a block, in bytes: what is left of
+// the sum of their lengths when the header and the end mark are taken off.
+const (
+	XattrRoomInode = InodeXattrSize - inodeXattrStart - 4
+	XattrRoomBlock = BlockSize - xattrHeaderSize - 4
+)
+
+// PutInodeXattrs writes attributes into an inode. Their lengths together are
+// at most XattrRoomInode.
+func PutInodeXattrs(b *[InodeXattrSize]byte, xs []Xattr) {
+	clear(b[:])
+	binary.LittleEndian.PutUint32(b[:], xattrMagic)
+	putXattrs(b[inodeXattrStart:], 0, xs, false)
+}
+
+// PutXattrBlock writes attributes, sorted by index, length of the name and
+// name, into a block that refs inodes share. Their lengths together are at
+// most XattrRoomBlock. The checksum is set by FinishXattrBlock.
+func PutXattrBlock(b []byte, xs []Xattr) {
+	le := binary.LittleEndian
+	clear(b)
+	le.PutUint32(b[0x00:], xattrMagic)
+	le.PutUint32(b[0x08:], 1) // h_blocks
+	le.PutUint32(b[0x0C:], putXattrs(b, xattrHeaderSize, xs, true))
+}
+
+// FinishXattrBlock sets the number of inodes that share a block and its
+// checksum, which depends on the block's number.
+func FinishXattrBlock(b []byte, refs uint32, block uint64, seed Seed) {
+	le := binary.LittleEndian
+	le.PutUint32(b[0x04:], refs)
+	le.PutUint32(b[0x10:], 0)
+	sum := CRC32(CRC32(uint32(seed), uint32(block)), uint32(block>>32))
+	le.PutUint32(b[0x10:], CRC(sum, b))
+}
+
+// putXattrs writes entries from offset at upwards and their values from the
+// end of b downwards. It returns the hash of all.
+func putXattrs(b []byte, at int, xs []Xattr, hashed bool) (all uint32) {
+	le := binary.LittleEndian
+	end := len(b)
+	for i := range xs {
+		x := &xs[i]
+		e := b[at:]
+		e[0] = uint8(len(x.Name))
+		e[1] = x.Index
+		if len(x.Value) > 0 {
+			end -= xattrPad(len(x.Value))
+			le.PutUint16(e[2:], uint16(end))
+			copy(b[end:], x.Value)
+		}
+		le.PutUint32(e[8:], uint32(len(x.Value)))
+		copy(e[xattrEntrySize:], x.Name)
+		if hashed {
+			h := x.hash(b[end : end+xattrPad(len(x.Value))])
+			le.PutUint32(e[12:], h)
+			all = all<<16 ^ all>>16 ^ h
+		}
+		at += xattrEntrySize + xattrPad(len(x.Name))
+	}
+	return all
+}
+
+// hash is e_hash, over the name and the value in whole words
+// (fs/ext4/xattr.c, ext4_xattr_hash_entry).
+func (x *Xattr) hash(value []byte) uint32 {
+	var h uint32
+	for _, c := range []byte(x.Name) {
+		h = h<<5 ^ h>>27 ^ uint32(c)
+	}
+	for ; len(value) >= 4; value = value[4:] {
+		h = h<<16 ^ h>>16 ^ binary.LittleEndian.Uint32(value)
+	}
+	return h
+}

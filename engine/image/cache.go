@@ -19,13 +19,8 @@ import (
 	"github.com/skerry-app/skerry/registry"
 )
 
-const (
-	// scratchSize is the nominal size of a scratch disk in bytes; it takes
-	// what is written to it.
-	scratchSize = 16 << 30
-	// prefixTemporary marks files that are not finished.
-	prefixTemporary = ".tmp-"
-)
+// prefixTemporary marks files that are not finished.
+const prefixTemporary = ".tmp-"
 
 // Cache holds the images' disks in a directory of its own. Its methods may be
 // called from any goroutine.
@@ -119,14 +114,14 @@ func (c *Cache) make(ctx context.Context, id digest.Digest, path string) (err er
 	for _, l := range stored {
 		ls = append(ls, layers.Layer{Open: l.Open, MediaType: l.MediaType, Digest: l.Digest, DiffID: l.DiffID, Size: l.Size})
 	}
-	return c.write(path, func(f *os.File) error {
+	return write(path, func(f *os.File) error {
 		_, err := layers.Write(ctx, f, ls, layers.Options{ID: id})
 		return err
 	})
 }
 
 // write makes a file whole or not at all.
-func (c *Cache) write(path string, fill func(*os.File) error) (err error) {
+func write(path string, fill func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), prefixTemporary)
 	if err != nil {
 		return fmt.Errorf("make disk: %w", err)

@@ -1,0 +1,35 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/skerry-app/skerry/ext4"
+)
+
+const (
+	// scratchSize is the nominal size of a scratch disk in bytes; it takes up
+	// what is written to it.
+	scratchSize = 16 << 30
+	// scratchJournal lets a scratch disk survive a machine that was killed.
+	scratchJournal = 32 << 20
+)
+
+// Scratch makes a container's scratch disk at path, unless it is there: an
+// ext4 file system with the directories that an overlay wants, upper and work.
+func (c *Cache) Scratch(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("scratch disk: %w", err)
+	}
+	return write(path, func(f *os.File) error {
+		root := ext4.NewDir(0o755)
+		root.Set("upper", ext4.NewDir(0o755))
+		root.Set("work", ext4.NewDir(0o755))
+		_, err := ext4.Create(f, ext4.Options{Size: scratchSize, Journal: scratchJournal, Label: "skerry-scratch"}, root)
+		return err
+	})
+}

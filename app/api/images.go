@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/distribution/reference"
@@ -35,17 +34,12 @@ func (s *Server) listImages(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := []image.Summary{}
 	for _, img := range images {
-		config, err := s.engine.Images().Config(img)
-		if err != nil {
-			return err
-		}
-		sum := toImageSummary(img, config)
-		if bounds.within(created(config)) && f.labels("label", sum.Labels) &&
+		sum := toImageSummary(img)
+		if bounds.within(img.Created) && f.labels("label", sum.Labels) &&
 			f.exact("dangling", booleanWords(len(sum.RepoTags) == 0)...) && filterReferences(f["reference"], &sum) {
 			list = append(list, sum)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b image.Summary) int { return int(b.Created - a.Created) })
 	return writeJSON(w, http.StatusOK, list)
 }
 
@@ -58,11 +52,7 @@ func (s *Server) imageTimes(f filters) (b timeBounds, err error) {
 			if err != nil {
 				return b, err
 			}
-			config, err := s.engine.Images().Config(img)
-			if err != nil {
-				return b, err
-			}
-			*t = created(config)
+			*t = img.Created
 		}
 	}
 	return b, nil
@@ -94,7 +84,19 @@ func filterReferences(patterns []string, sum *image.Summary) bool {
 	return len(sum.RepoTags)+len(sum.RepoDigests) > 0
 }
 
+// noPlatform refuses to choose among the platforms of an image: the store has
+// one of each.
+func noPlatform(r *http.Request) error {
+	if q := r.URL.Query(); q.Has("platform") || q.Has("platforms") {
+		return notImplemented("choosing a platform of an image that is here is")
+	}
+	return nil
+}
+
 func (s *Server) inspectImage(w http.ResponseWriter, r *http.Request, name string) error {
+	if err := noPlatform(r); err != nil {
+		return err
+	}
 	img, config, err := s.image(name)
 	if err != nil {
 		return err
@@ -103,11 +105,18 @@ func (s *Server) inspectImage(w http.ResponseWriter, r *http.Request, name strin
 }
 
 func (s *Server) imageHistory(w http.ResponseWriter, r *http.Request, name string) error {
+	if err := noPlatform(r); err != nil {
+		return err
+	}
 	img, config, err := s.image(name)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, toHistory(img, config))
+	layers, err := s.engine.Images().Layers(img)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, toHistory(img, config, layers))
 }
 
 func (s *Server) tagImage(w http.ResponseWriter, r *http.Request, name string) error {
@@ -141,6 +150,9 @@ func targetReference(repo, tag string) (reference.Named, error) {
 }
 
 func (s *Server) removeImage(w http.ResponseWriter, r *http.Request, name string) error {
+	if err := noPlatform(r); err != nil {
+		return err
+	}
 	// noprune keeps parent images without a name, which there are none of.
 	deleted, err := s.engine.RemoveImage(withoutCancel(r), name, boolean(r, "force"))
 	if err != nil {
@@ -148,7 +160,7 @@ func (s *Server) removeImage(w http.ResponseWriter, r *http.Request, name string
 	}
 	list := []image.DeleteResponse{}
 	for _, d := range deleted {
-		list = append(list, toDeleted(d))
+		list = append(list, image.DeleteResponse{Deleted: d.Deleted, Untagged: d.Untagged})
 	}
 	return writeJSON(w, http.StatusOK, list)
 }
@@ -222,26 +234,8 @@ func withoutTag(name string) string {
 	return reference.FamiliarName(ref)
 }
 
-// familiar is an image's name as people write it.
-func familiar(name string) string {
-	ref, err := reference.ParseNormalizedNamed(name)
-	if err != nil {
-		return name
-	}
-	return reference.FamiliarString(ref)
-}
-
-func created(config ocispec.Image) time.Time {
-	if config.Created == nil {
-		return time.Time{}
-	}
-	return *config.Created
-}
-
 // shortDigest is how layers are called in progress: 12 digits.
 func shortDigest(d digest.Digest) string {
 	hex := d.Encoded()
 	return hex[:min(len(hex), 12)]
 }
-
-func isDigest(s string) bool { return strings.Contains(s, "@") }

@@ -151,7 +151,7 @@ func startStatus(err error) int {
 		return exitSkerry
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):
 		return exitNotFound
-	case strings.Contains(text, "permission denied"), strings.Contains(text, "is a directory"), strings.Contains(text, "exec format error"):
+	case strings.Contains(text, "permission denied"), strings.Contains(text, "is a directory"):
 		return exitNotExecutable
 	}
 	return exitSkerry

@@ -27,6 +27,9 @@ func (c *CLI) imagesCommand() *cobra.Command {
 		Short: "List images",
 		Args:  args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := list.check(cmd); err != nil {
+				return err
+			}
 			chosen, err := parseFilters(filters)
 			if err != nil {
 				return usageError{cmd, err}

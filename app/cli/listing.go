@@ -62,6 +62,12 @@ func parseTemplate(cmd *cobra.Command, text string) (*template.Template, error) 
 	return t, nil
 }
 
+// check finds mistakes in --format before anything is asked.
+func (l *listing) check(cmd *cobra.Command) error {
+	_, err := parseTemplate(cmd, l.format)
+	return err
+}
+
 func (l *listing) print(cmd *cobra.Command, out io.Writer, rows []row) error {
 	switch text, isTable := strings.CutPrefix(l.format, "table "); {
 	case l.format == "" || l.format == "table":

@@ -72,15 +72,20 @@ type layerBar struct {
 
 func (b *bars) message(m jsonstream.Message) {
 	if m.ID == "" {
-		return // "Pulling from ...", "Digest: ...": the bars say enough
+		b.line(m.Status)
+		return
 	}
 	layer, ok := b.layers[m.ID]
+	moves := m.Progress != nil && m.Progress.Total > 0
+	if !ok && !moves {
+		return // nothing to draw yet, or a heading; the bars say enough
+	}
 	if !ok {
 		layer = b.add(printable(m.ID))
 		b.layers[m.ID] = layer
 	}
 	layer.set(printable(m.Status))
-	if m.Progress != nil && m.Progress.Total > 0 {
+	if moves {
 		layer.bar.SetTotal(m.Progress.Total, false)
 		layer.bar.SetCurrent(m.Progress.Current)
 	}

@@ -17,28 +17,36 @@ import (
 )
 
 func (c *CLI) upCommand() *cobra.Command {
-	cmd := c.projectCommand("up [flags] [CONTAINER...]", "Bring the project up: make and start what its file describes", endpointUp)
+	var file string
 	var detach bool
+	cmd := &cobra.Command{
+		Use:   "up [flags] [CONTAINER...]",
+		Short: "Bring the project up: make and start what its file describes",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			_, used, err := c.loadProject(file)
+			if err != nil {
+				return c.projectProblems(err)
+			}
+			return c.changeProject(cmd.Context(), endpointUp, projectRequest{File: used.file, Env: used.env, Names: names})
+		},
+	}
+	fileFlag(cmd, &file)
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "") // always so; fingers type it
 	_ = cmd.Flags().MarkHidden("detach")
 	return cmd
 }
 
 func (c *CLI) downCommand() *cobra.Command {
-	return c.projectCommand("down [flags] [CONTAINER...]", "Stop and remove the project's containers", endpointDown)
-}
-
-func (c *CLI) projectCommand(use, short, endpoint string) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use:   use,
-		Short: short,
+		Use:   "down [flags] [CONTAINER...]",
+		Short: "Stop and remove the project's containers",
 		RunE: func(cmd *cobra.Command, names []string) error {
-			_, used, err := c.loadProject(file)
+			path, _, err := findProject(file)
 			if err != nil {
-				return c.projectProblems(err)
+				return err
 			}
-			return c.changeProject(cmd.Context(), endpoint, projectRequest{File: used.file, Env: used.env, Names: names})
+			return c.changeProject(cmd.Context(), endpointDown, projectRequest{File: path, Names: names})
 		},
 	}
 	fileFlag(cmd, &file)
@@ -75,25 +83,34 @@ type usedFile struct {
 	env   map[string]string // the variables that it asked for: no others leave this process
 }
 
-// loadProject finds and reads the file. The app reads it again; doing it here
-// as well means that a mistake shows without an app.
-func (c *CLI) loadProject(file string) (*skerryfile.Project, usedFile, error) {
+// findProject returns the file's absolute path, and the shortest from here.
+func findProject(file string) (path, shown string, err error) {
 	here, err := os.Getwd()
 	if err != nil {
-		return nil, usedFile{}, err
+		return "", "", err
 	}
 	if file == "" {
 		if file, err = skerryfile.Find(here); err != nil {
-			return nil, usedFile{}, err
+			return "", "", err
 		}
 	}
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(here, file)
+	if path, err = filepath.Abs(file); err != nil {
+		return "", "", err
 	}
-	used := usedFile{file: file, shown: file, env: map[string]string{}}
-	if short, err := filepath.Rel(here, file); err == nil && len(short) < len(file) {
-		used.shown = short
+	if short, err := filepath.Rel(here, path); err == nil && len(short) < len(path) {
+		return path, short, nil
 	}
+	return path, path, nil
+}
+
+// loadProject finds and reads the file. The app reads it again; doing it here
+// as well means that a mistake shows without an app.
+func (c *CLI) loadProject(file string) (*skerryfile.Project, usedFile, error) {
+	path, shown, err := findProject(file)
+	if err != nil {
+		return nil, usedFile{}, err
+	}
+	used := usedFile{file: path, shown: shown, env: map[string]string{}}
 	lookup := func(name string) (string, bool) {
 		value, ok := os.LookupEnv(name)
 		if ok {
@@ -101,7 +118,7 @@ func (c *CLI) loadProject(file string) (*skerryfile.Project, usedFile, error) {
 		}
 		return value, ok
 	}
-	project, err := skerryfile.Load(file, skerryfile.Options{Lookup: lookup, Version: c.options.Version})
+	project, err := skerryfile.Load(path, skerryfile.Options{Lookup: lookup, Version: c.options.Version})
 	return project, used, err
 }
 

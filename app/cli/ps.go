@@ -33,6 +33,9 @@ func (c *CLI) psCommand() *cobra.Command {
 		Short:   "List containers",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := list.check(cmd); err != nil {
+				return err
+			}
 			chosen, err := parseFilters(filters)
 			if err != nil {
 				return usageError{cmd, err}

@@ -98,8 +98,9 @@ func (c *CLI) followSize(ctx context.Context, resize func(ctx context.Context, r
 	if _, ok := terminal(c.out); !ok {
 		return
 	}
+	// Watch first: a change in between would be missed.
+	watchSize(ctx, c.out, func(rows, columns uint) { _ = resize(ctx, rows, columns) })
 	if rows, columns := size(c.out); rows > 0 {
 		_ = resize(ctx, rows, columns) // a wrong size is no reason to fail
 	}
-	watchSize(ctx, c.out, func(rows, columns uint) { _ = resize(ctx, rows, columns) })
 }

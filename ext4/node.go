@@ -57,9 +57,13 @@ func (n *Node) Names() []string {
 }
 
 // Set gives child a name in a directory; what had the name loses it.
-func (n *Node) Set(name string, child *Node) {
-	child.links++
-	n.Remove(name, nil)
+func (n *Node) Set(name string, child *Node) { n.Replace(name, child, nil) }
+
+// Replace is Set for one who wants to know which nodes have lost their last
+// name by it: gone is called as by Remove.
+func (n *Node) Replace(name string, child *Node, gone func(*Node)) {
+	child.links++ // first: it may be below what is being removed
+	n.Remove(name, gone)
 	if n.entries == nil {
 		n.entries = map[string]*Node{}
 	}

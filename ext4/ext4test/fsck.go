@@ -1,0 +1,40 @@
+// Package ext4test lets others judge file systems in tests: e2fsprogs checks
+// them, and the kernel mounts them, so that what is read is compared with what
+// was meant.
+package ext4test
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// Fsck fails the test unless e2fsck finds nothing to improve in an image.
+func Fsck(t testing.TB, image string) {
+	t.Helper()
+	e2fsck := tool(t, "e2fsck")
+	if out, err := exec.Command(e2fsck, "-fn", image).CombinedOutput(); err != nil {
+		t.Errorf("e2fsck -fn: %v\n%s", err, out)
+	}
+}
+
+// Debugfs returns what debugfs answers to a request.
+func Debugfs(t testing.TB, image, request string) string {
+	t.Helper()
+	out, err := exec.Command(tool(t, "debugfs"), "-R", request, image).Output()
+	if err != nil {
+		t.Fatalf("debugfs %s: %v", request, err)
+	}
+	return string(out)
+}
+
+// tool finds a program of e2fsprogs, also where a user's PATH has no sbin.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	for _, dir := range []string{"", "/usr/sbin/", "/sbin/"} {
+		if p, err := exec.LookPath(dir + name); err == nil {
+			return p
+		}
+	}
+	t.Skipf("%s is not here: install e2fsprogs", name)
+	return ""
+}

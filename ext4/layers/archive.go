@@ -1,0 +1,247 @@
+package layers
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/skerry-app/skerry/ext4"
+	"github.com/skerry-app/skerry/ext4/format"
+)
+
+// archiveBuffer is how many bytes of an archive are decompressed at once.
+const archiveBuffer = 128 << 10
+
+// changeset is what a layer says: what it hides of the layers below, and its
+// own entries in the archive's order. Paths are clean and relative to the
+// root, which is "".
+type changeset struct {
+	whiteouts []whiteout
+	entries   []entry
+}
+
+// whiteout hides a name in a directory of the layers below, or all names.
+type whiteout struct {
+	dir  string
+	name string // "" for all
+}
+
+// entry is an entry of the archive.
+type entry struct {
+	path   string
+	node   *ext4.Node // nil for a hard link
+	target string     // of a hard link
+}
+
+// archive reads the tar archive of one layer.
+type archive struct {
+	image    *image
+	r        io.Reader
+	verifier digest.Verifier // nil when the diff ID is not known
+	last     string          // name of the entry before, for errors
+}
+
+// Read counts and verifies what the tar reader and the final drain read.
+func (a *archive) Read(p []byte) (int, error) {
+	n, err := a.r.Read(p)
+	if a.verifier != nil {
+		a.verifier.Write(p[:n]) // a hash never fails
+	}
+	s := &a.image.spent
+	if s.archive += int64(n); s.archive > a.image.options.MaxBytes {
+		return n, fmt.Errorf("layers unpack to more than the limit of %d bytes", a.image.options.MaxBytes)
+	}
+	return n, err
+}
+
+// read reads all entries, and what follows the archive to the end.
+func (a *archive) read() (*changeset, error) {
+	buffered := bufio.NewReaderSize(a, archiveBuffer)
+	tr := tar.NewReader(buffered)
+	c := &changeset{}
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) { // names are clamped to the root
+			return nil, fmt.Errorf("tar header after entry %.300q: %w", a.last, err)
+		}
+		a.last = h.Name
+		if err := a.entry(c, h, tr); err != nil {
+			return nil, fmt.Errorf("entry %.300q: %w", h.Name, err)
+		}
+	}
+	if _, err := io.Copy(io.Discard, buffered); err != nil {
+		return nil, fmt.Errorf("after the archive's end: %w", err)
+	}
+	return c, nil
+}
+
+// entry takes one entry in.
+func (a *archive) entry(c *changeset, h *tar.Header, r io.Reader) error {
+	if h.Typeflag == tar.TypeXGlobalHeader { // git archive puts a comment there
+		return nil
+	}
+	a.image.entries++
+	name, err := cleanPath(h.Name)
+	if err != nil {
+		return err
+	}
+	if err := a.image.spent.node(len(h.Name) + len(h.Linkname)); err != nil {
+		return err
+	}
+	hides, err := hiding(name)
+	if err != nil {
+		return err
+	}
+	if hides != nil {
+		c.whiteouts = append(c.whiteouts, *hides...)
+		return nil
+	}
+	e := entry{path: name}
+	if h.Typeflag == tar.TypeLink {
+		e.target, err = cleanPath(h.Linkname)
+	} else {
+		e.node, err = a.node(h, r)
+	}
+	if err != nil {
+		return err
+	}
+	c.entries = append(c.entries, e)
+	return nil
+}
+
+// cleanPath returns a path below the root, which ".." does not leave.
+func cleanPath(name string) (string, error) {
+	if len(name) > maxPath {
+		return "", fmt.Errorf("path of %d bytes is longer than %d", len(name), maxPath)
+	}
+	clean := path.Clean("/" + name)[1:]
+	for part := range strings.SplitSeq(clean, "/") {
+		if len(part) > format.MaxName {
+			return "", fmt.Errorf("name of %d bytes is longer than %d", len(part), format.MaxName)
+		}
+	}
+	return clean, nil
+}
+
+const (
+	whiteoutPrefix = ".wh."
+	// metaPrefix is that of files that AUFS, where whiteouts come from, kept
+	// for itself.
+	metaPrefix = ".wh..wh."
+	opaque     = ".wh..wh..opq"
+)
+
+// hiding returns the whiteouts that a path stands for: nil for an ordinary
+// one, none for one that is to be ignored.
+func hiding(name string) (*[]whiteout, error) {
+	dir, base := path.Split(name)
+	dir = strings.TrimSuffix(dir, "/")
+	for part := range strings.SplitSeq(dir, "/") {
+		if strings.HasPrefix(part, metaPrefix) {
+			return &[]whiteout{}, nil
+		}
+		if strings.HasPrefix(part, whiteoutPrefix) {
+			return nil, fmt.Errorf("whiteout %q is used as a directory", part)
+		}
+	}
+	switch {
+	case base == opaque:
+		return &[]whiteout{{dir: dir}}, nil
+	case strings.HasPrefix(base, metaPrefix):
+		return &[]whiteout{}, nil
+	case strings.HasPrefix(base, whiteoutPrefix):
+		base = base[len(whiteoutPrefix):]
+		if base == "" || base == "." || base == ".." {
+			return nil, errors.New("whiteout of nothing that can have a name")
+		}
+		return &[]whiteout{{dir: dir, name: base}}, nil
+	}
+	return nil, nil
+}
+
+// node returns the inode that a header describes. A file's data is read and
+// written.
+func (a *archive) node(h *tar.Header, r io.Reader) (*ext4.Node, error) {
+	if h.Uid < 0 || h.Uid > math.MaxUint32 || h.Gid < 0 || h.Gid > math.MaxUint32 {
+		return nil, fmt.Errorf("owner %d:%d is not in the range of 32 bits", h.Uid, h.Gid)
+	}
+	n := &ext4.Node{
+		Mode: uint16(h.Mode & 0o7777),
+		UID:  uint32(h.Uid), GID: uint32(h.Gid),
+		Mtime: h.ModTime, Atime: h.AccessTime, Ctime: h.ChangeTime,
+	}
+	var err error
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
+		n.Mode |= format.TypeFile
+		n.Data, err = a.data(h, r)
+	case tar.TypeDir:
+		n.Mode |= format.TypeDir
+	case tar.TypeSymlink:
+		n.Mode |= format.TypeLink
+		n.Target = h.Linkname
+		if len(n.Target) == 0 || len(n.Target) > format.MaxSymlink {
+			err = fmt.Errorf("symbolic link has a target of %d bytes: it may have 1 to %d", len(n.Target), format.MaxSymlink)
+		}
+	case tar.TypeChar, tar.TypeBlock:
+		n.Mode |= format.TypeChar
+		if h.Typeflag == tar.TypeBlock {
+			n.Mode = n.Mode&^format.TypeMask | format.TypeBlock
+		}
+		if h.Devmajor < 0 || h.Devmajor > format.MaxMajor || h.Devminor < 0 || h.Devminor > format.MaxMinor {
+			err = fmt.Errorf("device %d:%d does not exist: numbers go up to %d:%d", h.Devmajor, h.Devminor, format.MaxMajor, format.MaxMinor)
+		}
+		n.Major, n.Minor = uint32(h.Devmajor), uint32(h.Devminor)
+	case tar.TypeFifo:
+		n.Mode |= format.TypeFIFO
+	default:
+		err = fmt.Errorf("tar entries of type %q are not supported", h.Typeflag)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n.Xattrs, err = xattrs(h, n.Mode); err != nil {
+		return nil, err
+	}
+	for name, value := range n.Xattrs {
+		a.image.spent.metadata += len(name) + len(value)
+	}
+	return n, nil
+}
+
+// data writes a file's contents.
+func (a *archive) data(h *tar.Header, r io.Reader) (*ext4.Blob, error) {
+	if h.Size == 0 {
+		return nil, nil
+	}
+	s := &a.image.spent
+	if s.files += h.Size; h.Size < 0 || s.files > a.image.options.MaxBytes || s.files < 0 {
+		return nil, fmt.Errorf("file of %d bytes: files have more than the limit of %d bytes together", h.Size, a.image.options.MaxBytes)
+	}
+	return a.image.writer.Data(cancellable{a.image.ctx, r}, h.Size)
+}
+
+// cancellable ends with its context: a sparse file's holes are read without
+// reading the archive.
+type cancellable struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c cancellable) Read(p []byte) (int, error) {
+	if err := context.Cause(c.ctx); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

@@ -52,9 +52,10 @@ type Driver struct {
 
 	forced bool // the accelerator was asked for
 
-	mu     sync.Mutex
-	accel  string // empty until it has been looked for
-	reason string // why it is that one
+	mu        sync.Mutex
+	accel     string // empty until it has been looked for
+	reason    string // why it is that one
+	noSandbox bool   // QEMU was built without
 }
 
 // New finds QEMU. Its absence is an error that names the package to install.
@@ -129,19 +130,35 @@ func (d *Driver) useTCG(reason error) {
 	d.log.Info("machines run without KVM", "reason", reason)
 }
 
-// leaveKVM handles QEMU's failure to come up with an accelerator. It reports
-// whether trying again makes sense: KVM was at fault, and there is TCG.
-func (d *Driver) leaveKVM(accel string, failure error) bool {
+// concede handles QEMU's failure to come up. It reports whether trying again
+// makes sense: because it complained about KVM, and there is TCG, or because it
+// was built without a sandbox, and runs without.
+func (d *Driver) concede(accel string, failure error) bool {
 	var failed *startError
-	if accel != accelKVM || d.forced || !errors.As(failure, &failed) || !failed.mentions("kvm") {
+	if !errors.As(failure, &failed) {
 		return false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.accel == accelKVM {
-		d.useTCG(failure)
+	switch {
+	case failed.mentions("seccomp") && !d.noSandbox:
+		d.noSandbox = true
+		d.log.Warn("QEMU runs without a sandbox", "reason", failure)
+		return true
+	case failed.mentions("kvm") && accel == accelKVM && !d.forced:
+		if d.accel == accelKVM {
+			d.useTCG(failure)
+		}
+		return true
 	}
-	return true
+	return false
+}
+
+// sandboxed says whether QEMU is to give up what a machine does not need.
+func (d *Driver) sandboxed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.noSandbox
 }
 
 // New implements vm.Driver.

@@ -110,7 +110,7 @@ func (m *Machine) Start(ctx context.Context) error {
 	return nil
 }
 
-// boot brings up QEMU, without KVM if that turns out not to work.
+// boot brings up QEMU, without what turns out not to work.
 func (m *Machine) boot(ctx context.Context) (*run, error) {
 	for {
 		accel, _ := m.driver.accelerator()
@@ -132,7 +132,7 @@ func (m *Machine) boot(ctx context.Context) (*run, error) {
 		if m.isStopping() {
 			return nil, errStopped
 		}
-		if !m.driver.leaveKVM(accel, err) {
+		if !m.driver.concede(accel, err) {
 			return nil, err
 		}
 	}

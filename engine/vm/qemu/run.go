@@ -17,9 +17,14 @@ import (
 	"github.com/skerry-app/skerry/engine/vhostuser"
 )
 
-// consoleGrace is how long the end of a machine waits for a slow console
-// writer to take the rest.
-const consoleGrace = 2 * time.Second
+const (
+	// consoleGrace is how long the end of a machine waits for a slow console
+	// writer to take the rest.
+	consoleGrace = 2 * time.Second
+	// exitGrace is how long QEMU may take to end after it has closed its
+	// sockets.
+	exitGrace = time.Second
+)
 
 // run is one QEMU process and this process's ends of its sockets. A machine has
 // one, or two when the first found that KVM does not work.
@@ -103,7 +108,13 @@ func (r *run) ready(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, errQMPClosed) {
+	if errors.Is(err, errQMPClosed) { // most likely because QEMU ends, and its own reason is better
+		select {
+		case <-r.proc.exited:
+		case <-time.After(exitGrace):
+			r.end(err)
+		}
+	} else {
 		r.end(err)
 	}
 	r.wait()

@@ -59,6 +59,10 @@ func (e realEngine) Image(name string) (digest.Digest, error) {
 }
 
 func (e realEngine) Pull(ctx context.Context, name, platform string, progress func(current, total int64)) error {
-	_, err := e.Engine.Pull(ctx, name, registry.PullOptions{Platform: platform, Progress: progress})
+	_, err := e.Engine.Pull(ctx, name, registry.PullOptions{Platform: platform, Progress: func(p registry.Progress) {
+		if p.Expected > 0 {
+			progress(p.Received, p.Expected)
+		}
+	}})
 	return err
 }

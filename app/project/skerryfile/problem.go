@@ -111,9 +111,3 @@ func (r *report) err(order []*source) error {
 	})
 	return r.problems
 }
-
-// line is where n's key stands, for messages about two places.
-func (n *node) line() int {
-	line, _ := n.key.lineColumn()
-	return line
-}

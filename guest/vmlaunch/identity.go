@@ -36,7 +36,14 @@ func lookUpUser(spec string, extra []string) (identity, error) {
 	if err != nil {
 		return identity{}, fmt.Errorf("unable to find user %s: %w", spec, err)
 	}
-	id := identity{u.Uid, u.Gid, u.Sgids, u.Home}
+	// The primary group is one of the supplementary ones too, as with docker:
+	// otherwise a setgid program would lose it (CVE-2022-36109).
+	id := identity{u.Uid, u.Gid, []int{u.Gid}, u.Home}
+	for _, g := range u.Sgids {
+		if g != u.Gid {
+			id.groups = append(id.groups, g)
+		}
+	}
 	if len(extra) > 0 {
 		more, err := user.GetAdditionalGroups(extra, bytes.NewReader(group))
 		if err != nil {

@@ -18,7 +18,7 @@ var mayNotImport = []struct {
 	{"engine", []string{"app"}},
 	{"engine/vm", []string{"registry", "engine/agent", "engine/network", "engine/image"}},
 	{"engine/network", []string{"registry", "ext4", "guest", "engine/vm", "engine/agent"}},
-	{"app/cli", []string{"engine", "registry", "ext4", "guest", "app/api", "app/project"}},
+	{"app/cli", []string{"engine", "registry", "ext4", "guest", "app/api"}},
 	{"app/home", []string{"engine", "registry", "ext4", "guest"}},
 }
 

@@ -37,7 +37,6 @@ func TestRun(t *testing.T) {
 		{"echo", nil, []string{"echo", "hi"}, "", `hi\n`, ``, 0},
 		{"streams apart", nil, []string{"sh", "-c", "echo out; echo err >&2"}, "", `out\n`, `err\n`, 0},
 		{"exit status", nil, []string{"sh", "-c", "exit 42"}, "", ``, ``, 42},
-		{"killed by a signal", nil, []string{"sh", "-c", "kill -9 $$"}, "", ``, ``, 137},
 		{"not found", nil, []string{"no-such-command"}, "", ``, `(?s).*not found.*`, 127},
 		{"not found by path", nil, []string{"/no/such/command"}, "", ``, `(?s).*no such file.*`, 127},
 		{"not executable", nil, []string{"/etc/passwd"}, "", ``, `(?s).*permission denied.*`, 126},

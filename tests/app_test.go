@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,7 +91,10 @@ func (a *app) start(env ...string) {
 			a.tb.Fatalf("the app ended: %v\n%s", err, a.log)
 		default:
 		}
-		_, err := os.Stat(a.socket())
+		c, err := net.Dial("unix", a.socket())
+		if err == nil {
+			c.Close()
+		}
 		return err
 	})
 }

@@ -120,11 +120,9 @@ func TestKilledMachine(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if status := a.ok("skerry", "wait", "victim"); status != "125\n" {
-		t.Errorf("wait says %q", status)
-	}
-	state := a.ok("skerry", "inspect", "-f", "{{.State.Status}}: {{.State.Error}}", "victim")
-	if !strings.HasPrefix(state, "exited: ") || !strings.Contains(state, "machine") || !strings.Contains(state, "kill") {
+	a.fails(1, "machine ended", "skerry", "wait", "victim")
+	state := a.ok("skerry", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}: {{.State.Error}}", "victim")
+	if !strings.HasPrefix(state, "exited 125: ") || !strings.Contains(state, "machine") || !strings.Contains(state, "kill") {
 		t.Errorf("inspect says %q", state)
 	}
 	a.ok("skerry", "start", "victim")

@@ -85,19 +85,15 @@ func TestContainerReachesTheHost(t *testing.T) {
 	}
 }
 
-// TestContainersReachEachOther uses addresses and names on one network, and
-// checks that another network is out of reach.
+// TestContainersReachEachOther uses addresses and names on one network.
 func TestContainersReachEachOther(t *testing.T) {
 	a := shared(t)
-	a.ok("skerry", "run", "-d", "--name", "server", "--network", "net-one", testImage, "sh", "-c",
+	a.ok("skerry", "run", "-d", "--name", "server", testImage, "sh", "-c",
 		"mkdir /www && echo 'from a neighbour' > /www/index.html && exec httpd -f -p 80 -h /www")
 	defer a.ok("skerry", "rm", "-f", "server")
 	address := strings.TrimSpace(a.ok("skerry", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "server"))
 	const script = `for host in "$@"; do until wget -T 5 -q -O - "http://$host/"; do sleep 0.1; done; done`
-	if out := a.ok("skerry", "run", "--rm", "--network", "net-one", testImage, "timeout", "60", "sh", "-c", script, "sh", "server", address); out != "from a neighbour\nfrom a neighbour\n" {
+	if out := a.ok("skerry", "run", "--rm", testImage, "timeout", "60", "sh", "-c", script, "sh", "server", address); out != "from a neighbour\nfrom a neighbour\n" {
 		t.Errorf("the neighbour fetched %q", out)
-	}
-	if r := a.do(nil, "skerry", "run", "--rm", "--network", "net-two", testImage, "wget", "-T", "5", "-q", "-O", "-", "http://"+address+"/"); r.code == 0 {
-		t.Errorf("a container on another network fetched %q", r.stdout)
 	}
 }

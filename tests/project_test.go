@@ -55,6 +55,13 @@ command = ["sh", "-c", "until wget -q -O - http://web/; do sleep 0.1; done; exec
 	if changed != 1 {
 		t.Errorf("%d containers are new after a change of one", changed)
 	}
+	// Containers outside the project are on another network.
+	address := strings.TrimSpace(a.ok("skerry", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "shop-web"))
+	for _, host := range []string{address, "web"} {
+		if r := a.do(nil, "skerry", "run", "--rm", testImage, "wget", "-T", "5", "-q", "-O", "-", "http://"+host+"/"); r.code == 0 {
+			t.Errorf("a container outside the project fetched %q from %s", r.stdout, host)
+		}
+	}
 	a.ok("skerry", "down", "-f", file)
 	if ps := a.ok("skerry", "ps", "-aq"); ps != "" {
 		t.Errorf("after down there is %q", ps)

@@ -46,7 +46,11 @@ func TestTerminal(t *testing.T) {
 			fmt.Fprint(terminal, "stty size\n")
 			return has(screen.String(), "44 122\r\n")
 		})
-		fmt.Fprint(terminal, "sleep 1000\n\x03") // Ctrl-C goes to the foreground process
+		// Ctrl-C goes to the foreground process, once there is one: before
+		// that the shell reads it as a key.
+		fmt.Fprint(terminal, "echo sleeps-$((40+3)); sleep 1000\n")
+		a.eventually("it sleeps", func() error { return has(screen.String(), "sleeps-43") })
+		fmt.Fprint(terminal, "\x03")
 		ask("tty", "/dev/")
 		fmt.Fprint(terminal, "exit 9\n")
 		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 9 {

@@ -1,14 +1,48 @@
 package api
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/pkg/authconfig"
-	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/api/types"
+	dockerregistry "github.com/moby/moby/api/types/registry"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/skerry-app/skerry/registry"
 )
+
+// pullImage fetches an image. A client that goes away ends the pull, as with
+// Docker.
+func (s *Server) pullImage(w http.ResponseWriter, r *http.Request) error {
+	ref, err := pullReference(r)
+	if err != nil {
+		return err
+	}
+	p := &pullStream{out: newStream(w, types.MediaTypeJSON), name: reference.Path(ref), tag: tagOf(ref)}
+	options := registry.PullOptions{Platform: r.URL.Query().Get("platform"), Auth: credentials(r), Progress: p.progress}
+	if _, err := s.engine.Pull(r.Context(), ref.String(), options); err != nil {
+		if !p.failed(err) {
+			return err
+		}
+		s.log.Info("pull", "image", ref.String(), "error", err)
+		return nil
+	}
+	p.done(reference.FamiliarString(ref))
+	return nil
+}
+
+func tagOf(ref reference.Named) string {
+	switch ref := ref.(type) {
+	case reference.Digested:
+		return ref.Digest().String()
+	case reference.Tagged:
+		return ref.Tag()
+	}
+	return ""
+}
 
 // pullReference puts the name of the image to pull together from the query.
 func pullReference(r *http.Request) (reference.Named, error) {
@@ -39,10 +73,19 @@ func pullReference(r *http.Request) (reference.Named, error) {
 
 // credentials reads what the client knows of the registry. What cannot be read
 // counts as none, as with Docker: the pull may need no credentials.
-func credentials(r *http.Request) *registry.AuthConfig {
-	auth, err := authconfig.Decode(r.Header.Get(registry.AuthHeader))
-	if err != nil || *auth == (registry.AuthConfig{}) {
+func credentials(r *http.Request) *registry.Auth {
+	c, err := authconfig.Decode(r.Header.Get(dockerregistry.AuthHeader))
+	if err != nil {
 		return nil
 	}
-	return auth
+	auth := registry.Auth{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken, RegistryToken: c.RegistryToken}
+	if auth.Username == "" && c.Auth != "" { // "name:password" in base64
+		if text, err := base64.StdEncoding.DecodeString(c.Auth); err == nil {
+			auth.Username, auth.Password, _ = strings.Cut(string(text), ":")
+		}
+	}
+	if auth == (registry.Auth{}) {
+		return nil
+	}
+	return &auth
 }

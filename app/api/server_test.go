@@ -36,6 +36,11 @@ func do(t *testing.T, c *http.Client, method, target, body string) (int, string)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return send(t, c, req)
+}
+
+func send(t *testing.T, c *http.Client, req *http.Request) (int, string) {
+	t.Helper()
 	resp, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)

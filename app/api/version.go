@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -17,18 +16,9 @@ const (
 
 var versionPrefix = regexp.MustCompile(`^/v(\d{1,4}\.\d{1,4})(/.*)$`)
 
-type versionKey struct{}
-
-// version returns the API version that the request is in.
-func version(r *http.Request) string {
-	if v, ok := r.Context().Value(versionKey{}).(string); ok {
-		return v
-	}
-	return maxVersion
-}
-
 // negotiate takes the version prefix from a request's path; versions that are
-// not served are an error, in Docker's words.
+// not served are an error, in Docker's words. All that are get the same
+// answers, which have what older clients look for as well.
 func negotiate(r *http.Request) (*http.Request, error) {
 	m := versionPrefix.FindStringSubmatch(r.URL.Path)
 	if m == nil {
@@ -44,7 +34,7 @@ func negotiate(r *http.Request) (*http.Request, error) {
 	u := *r.URL
 	u.Path = m[2]
 	u.RawPath = strings.TrimPrefix(u.RawPath, "/v"+v)
-	r = r.WithContext(context.WithValue(r.Context(), versionKey{}, v))
+	r = r.WithContext(r.Context()) // a copy
 	r.URL = &u
 	return r, nil
 }

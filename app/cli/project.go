@@ -64,7 +64,11 @@ func (c *CLI) checkCommand() *cobra.Command {
 			if err != nil {
 				return c.projectProblems(err)
 			}
-			fmt.Fprintf(c.err, "%s: project %q with %d containers is fine\n", used.shown, project.Name, len(project.Containers))
+			count := fmt.Sprintf("%d containers", len(project.Containers))
+			if len(project.Containers) == 1 {
+				count = "1 container"
+			}
+			fmt.Fprintf(c.err, "%s: project %q with %s is fine\n", used.shown, project.Name, count)
 			return nil
 		},
 	}

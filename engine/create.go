@@ -42,7 +42,7 @@ func (e *Engine) Create(ctx context.Context, s Spec) (*Container, error) {
 		return nil, err
 	}
 	id := newID()
-	s.complete(id)
+	s.complete(id, e.defaultCPUs())
 	rec := record{Version: recordVersion, ID: id, Created: time.Now(), Spec: s, ImageID: img.ID, Process: p, State: State{Status: StatusCreated}}
 
 	e.mu.Lock()
@@ -151,10 +151,18 @@ func (s *Spec) check() error {
 	return nil
 }
 
+// defaultCPUs is what a container gets that asks for nothing.
+func (e *Engine) defaultCPUs() int {
+	if !e.options.Driver.Parallel() {
+		return 1
+	}
+	return min(DefaultCPUs, runtime.NumCPU())
+}
+
 // complete fills in the defaults.
-func (s *Spec) complete(id string) {
+func (s *Spec) complete(id string, cpus int) {
 	if s.CPUs == 0 {
-		s.CPUs = float64(min(DefaultCPUs, runtime.NumCPU()))
+		s.CPUs = float64(cpus)
 	}
 	if s.Memory == 0 {
 		s.Memory = DefaultMemory

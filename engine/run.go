@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,7 +73,7 @@ func (r *run) supervise() {
 	r.log.Debug("process ended", "code", exit.Code, "error", exit.Error)
 	r.outputs.drain(r.ctx)
 	r.release(exit.Error == "" && !r.c.autoRemove())
-	r.clock.lap("clean up")
+	r.clock.lap("cleanup")
 	r.c.finish(r, exit)
 }
 
@@ -182,6 +183,15 @@ func (w *stopwatch) split(name string, d time.Duration) {
 	d = min(d, last.Duration)
 	last.Duration -= d
 	w.phases = append(w.phases, Phase{name, d})
+}
+
+// formatPhases writes phases as "name=seconds name=seconds ...".
+func formatPhases(phases []Phase) string {
+	var words []string
+	for _, p := range phases {
+		words = append(words, fmt.Sprintf("%s=%.4f", p.Name, p.Duration.Seconds()))
+	}
+	return strings.Join(words, " ")
 }
 
 func (w *stopwatch) laps() []Phase {

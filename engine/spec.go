@@ -50,9 +50,9 @@ type Port struct {
 
 // Defaults and bounds of a Spec.
 const (
-	DefaultCPUs    = 2
+	DefaultCPUs    = 2 // at most the host's; 1 where machines are emulated
 	DefaultMemory  = 512 << 20
-	MinMemory      = 32 << 20
+	MinMemory      = 6 << 20 // as docker has it; the kernel's own comes on top
 	DefaultNetwork = "skerry"
 	DefaultStop    = 10 * time.Second
 )

@@ -265,7 +265,7 @@ func (c *Container) finish(r *run, exit Exit) {
 		c.ended++
 	})
 	close(r.over)
-	c.event("die", map[string]string{"exitCode": fmt.Sprint(exit.Code)})
+	c.event("die", map[string]string{"exitCode": fmt.Sprint(exit.Code), "phases": formatPhases(r.clock.laps())})
 	if !c.autoRemove() {
 		return
 	}

@@ -106,6 +106,9 @@ type Driver interface {
 	// it. A configuration that the driver or this host cannot serve gives an
 	// error that says what to change.
 	New(ctx context.Context, c Config) (Machine, error)
+	// Parallel tells whether the virtual CPUs of a machine run side by side;
+	// if not, more than one buys nothing.
+	Parallel() bool
 	// Check examines the host: one finding for each thing the driver needs.
 	Check(ctx context.Context) []Finding
 }

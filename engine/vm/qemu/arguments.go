@@ -35,13 +35,19 @@ type channels struct{ qmp, console, vsock *os.File }
 func (m *Machine) commandLine(accel string, ends channels) *arguments {
 	a := &arguments{}
 	b := &m.driver.board
-	cpu := "host"
+	cpu, accelerator := "host", accel
 	if accel == accelTCG {
 		cpu = b.tcgCPU
+		if m.config.CPUs > 1 {
+			// With a thread for each virtual CPU one of them may run code that
+			// another has just patched in its old form: x86 guests died of a
+			// breakpoint that was gone, in one of some twenty boots on QEMU 7.2.
+			accelerator += ",thread=single"
+		}
 	}
 	memory := strconv.FormatInt(m.config.Memory/mebibyte, 10) + "M"
 	a.add("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-M", b.machine+",memory-backend=ram", "-accel", accel, "-cpu", cpu,
+		"-M", b.machine+",memory-backend=ram", "-accel", accelerator, "-cpu", cpu,
 		"-smp", strconv.Itoa(m.config.CPUs), "-m", memory,
 		// Shared with this process, which serves the vsock device.
 		"-object", "memory-backend-memfd,id=ram,share=on,size="+memory,

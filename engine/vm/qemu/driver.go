@@ -102,6 +102,12 @@ func (d *Driver) Name() string {
 	return "qemu (" + accel + ")"
 }
 
+// Parallel implements vm.Driver: emulated virtual CPUs take turns.
+func (d *Driver) Parallel() bool {
+	accel, _ := d.accelerator()
+	return accel != accelTCG
+}
+
 // accelerator says what machines run on, and why.
 func (d *Driver) accelerator() (accel, reason string) {
 	d.mu.Lock()

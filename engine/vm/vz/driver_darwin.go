@@ -28,6 +28,9 @@ func New(o Options) (*Driver, error) { return &Driver{log: o.Log}, nil }
 // Name implements vm.Driver.
 func (d *Driver) Name() string { return "Virtualization.framework" }
 
+// Parallel implements vm.Driver.
+func (d *Driver) Parallel() bool { return true }
+
 func hostLimits() limits {
 	return limits{
 		minCPUs:   int(vz.VirtualMachineConfigurationMinimumAllowedCPUCount()),

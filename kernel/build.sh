@@ -174,46 +174,51 @@ cleanup() {
 	exit "$status"
 }
 
-config=
-while getopts c: option; do
-	case $option in
-	c) config=$(realpath -e -- "$OPTARG") || exit 1 ;;
+# A function is read whole before it runs: an edit of this file does not reach a build under way.
+main() {
+	config=
+	while getopts c: option; do
+		case $option in
+		c) config=$(realpath -e -- "$OPTARG") || exit 1 ;;
+		*) usage ;;
+		esac
+	done
+	shift $((OPTIND - 1))
+	case $# in
+	1) arch=$(host_arch) ;;
+	2) arch=$1; shift ;;
 	*) usage ;;
 	esac
-done
-shift $((OPTIND - 1))
-case $# in
-1) arch=$(host_arch) ;;
-2) arch=$1; shift ;;
-*) usage ;;
-esac
-output=$(realpath -m -- "$1")
+	output=$(realpath -m -- "$1")
 
-case $arch in
-x86_64) name=vmlinux built=vmlinux target=vmlinux triplet=x86_64-linux-gnu- ;;
-arm64) name=Image built=arch/arm64/boot/Image target=Image triplet=aarch64-linux-gnu- ;;
-*) die "unknown architecture $arch: x86_64 or arm64" ;;
-esac
-cross=
-[ "$arch" = "$(host_arch)" ] || cross=$triplet
-fragments=("$here/config/common.fragment" "$here/config/$arch.fragment")
-version_dependent=$here/config/version-dependent
-inputs=("${fragments[@]}" "$version_dependent")
-[ -z "$config" ] || inputs=("$config")
+	case $arch in
+	x86_64) name=vmlinux built=vmlinux target=vmlinux triplet=x86_64-linux-gnu- ;;
+	arm64) name=Image built=arch/arm64/boot/Image target=Image triplet=aarch64-linux-gnu- ;;
+	*) die "unknown architecture $arch: x86_64 or arm64" ;;
+	esac
+	cross=
+	[ "$arch" = "$(host_arch)" ] || cross=$triplet
+	fragments=("$here/config/common.fragment" "$here/config/$arch.fragment")
+	version_dependent=$here/config/version-dependent
+	inputs=("${fragments[@]}" "$version_dependent")
+	[ -z "$config" ] || inputs=("$config")
 
-find_source
-check_tools
-key=$(cache_key)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/skerry/kernel
-mkdir -p "$cache" "$(dirname "$output")"
+	find_source
+	check_tools
+	key=$(cache_key)
+	cache=${XDG_CACHE_HOME:-$HOME/.cache}/skerry/kernel
+	mkdir -p "$cache" "$(dirname "$output")"
 
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-# One build of a key at a time; whoever waited finds it done. The lock dies with its holder.
-exec 9>"$cache/$key.lock"
-flock 9
-[ -f "$cache/$key/$name" ] || build
-cp --reflink=auto "$cache/$key/$name" "$output.$$"
-chmod 644 "$output.$$"
-mv -f "$output.$$" "$output"
+	trap cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	# One build of a key at a time; whoever waited finds it done. The lock dies with its holder.
+	exec 9>"$cache/$key.lock"
+	flock 9
+	[ -f "$cache/$key/$name" ] || build
+	cp --reflink=auto "$cache/$key/$name" "$output.$$"
+	chmod 644 "$output.$$"
+	mv -f "$output.$$" "$output"
+}
+
+main "$@"; exit

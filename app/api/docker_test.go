@@ -20,6 +20,9 @@ type noMachines struct{}
 
 func (noMachines) Name() string { return "none" }
 
+// Parallel implements vm.Driver.
+func (noMachines) Parallel() bool { return true }
+
 func (noMachines) New(context.Context, vm.Config) (vm.Machine, error) {
 	return nil, errors.New("open /dev/kvm: no such file or directory")
 }

@@ -66,40 +66,41 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 }
 
 // laterFlags are docker's flags that will be typed and are not there: each is
-// refused by the name of what is missing rather than as unknown.
-var laterFlags = []struct{ name, short, what string }{
-	{"volume", "v", "mounting volumes and directories"},
-	{"mount", "", "mounting volumes and directories"},
-	{"tmpfs", "", "tmpfs mounts"},
-	{"restart", "", "restart policies"},
-	{"publish-all", "P", "publishing all ports"},
-	{"cap-add", "", "adding capabilities"},
-	{"cap-drop", "", "dropping capabilities"},
-	{"device", "", "host devices"},
-	{"gpus", "", "GPUs"},
-	{"dns", "", "own name servers"},
-	{"health-cmd", "", "health checks"},
-	{"ulimit", "", "resource limits (ulimit)"},
-	{"sysctl", "", "kernel parameters (sysctl)"},
-	{"shm-size", "", "the size of /dev/shm"},
-	{"group-add", "", "additional groups"},
-	{"network-alias", "", "further names on the network"},
-	{"ip", "", "choosing an address"},
-	{"security-opt", "", "security options: every container has a kernel of its own, so none"},
-	{"pid", "", "sharing a PID namespace: every container has a kernel of its own, so that"},
-	{"ipc", "", "sharing an IPC namespace: every container has a kernel of its own, so that"},
+// refused with a reason rather than as unknown.
+var laterFlags = []struct{ name, short, why string }{
+	{"volume", "v", "mounting volumes and directories is not supported yet"},
+	{"mount", "", "mounting volumes and directories is not supported yet"},
+	{"tmpfs", "", "tmpfs mounts are not supported yet"},
+	{"restart", "", "restart policies are not supported yet"},
+	{"publish-all", "P", "publishing all ports is not supported yet; name them with -p"},
+	{"cap-add", "", "adding capabilities is not supported yet"},
+	{"cap-drop", "", "dropping capabilities is not supported yet"},
+	{"device", "", "a container's machine has no devices of the host"},
+	{"gpus", "", "GPUs are not supported"},
+	{"dns", "", "choosing name servers is not supported yet"},
+	{"health-cmd", "", "health checks are not supported yet"},
+	{"ulimit", "", "resource limits are not supported yet"},
+	{"sysctl", "", "setting kernel parameters is not supported yet"},
+	{"shm-size", "", "choosing the size of /dev/shm is not supported yet"},
+	{"group-add", "", "additional groups are not supported yet"},
+	{"network-alias", "", "further names on the network are not supported yet"},
+	{"ip", "", "choosing an address is not supported yet"},
+	{"security-opt", "", "there is nothing to choose: every container has a kernel of its own"},
+	{"pid", "", "there is nothing to share: every container has a kernel of its own"},
+	{"ipc", "", "there is nothing to share: every container has a kernel of its own"},
 }
 
-// later is a flag's value that always refuses.
+// later is the value of a flag that always refuses, with the reason.
 type later string
 
 func (l later) String() string   { return "" }
 func (l later) Type() string     { return "value" }
-func (l later) Set(string) error { return errors.New(string(l) + " is not supported yet") }
+func (l later) Set(string) error { return errors.New(string(l)) }
 
 func registerLater(fs *pflag.FlagSet) {
 	for _, flag := range laterFlags {
-		fs.VarP(later(flag.what), flag.name, flag.short, "")
+		fs.VarP(later(flag.why), flag.name, flag.short, "")
+		fs.Lookup(flag.name).NoOptDefVal = "-" // those without a value in docker as well
 		_ = fs.MarkHidden(flag.name)
 	}
 }

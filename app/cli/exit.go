@@ -36,7 +36,7 @@ func (e statusError) Error() string {
 
 func (e statusError) Unwrap() error { return e.err }
 
-// withStatus is err with a status, or nil for 0.
+// exitWith ends with the container's status; 0 is no error.
 func exitWith(status int) error {
 	if status == 0 {
 		return nil
@@ -74,7 +74,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if later, ok := laterCommands[args[0]]; ok {
-		return usagef(cmd, "%s is not supported yet", later)
+		return usagef(cmd, "%s", later)
 	}
 	near := cmd.SuggestionsFor(args[0])
 	if len(near) == 0 {
@@ -83,28 +83,27 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	return usagef(cmd, "unknown command %q; did you mean %q?", args[0], near[0])
 }
 
-// laterCommands are commands that people will type and that are not there, with
-// the name of what is missing.
+// laterCommands are commands that people will type and that are not there,
+// with what to tell them.
 var laterCommands = map[string]string{
-	"build":    "building images (build)",
-	"commit":   "making an image of a container (commit)",
-	"cp":       "copying files to and from containers (cp)",
-	"df":       "measuring disk use (df)",
-	"export":   "exporting a container's files (export)",
-	"history":  "an image's history (history)",
-	"import":   "importing a compose file (import)",
-	"load":     "loading images from an archive (load)",
-	"login":    "logging in to a registry (login); credentials of docker and podman are used where they exist, so their login",
-	"logout":   "logging out of a registry (logout)",
-	"network":  "managing networks (network)",
-	"port":     "listing a container's ports (port); ps and inspect show them, port",
-	"prune":    "removing what is not used (prune)",
-	"push":     "pushing images (push)",
-	"save":     "saving images to an archive (save)",
-	"stats":    "live resource usage (stats)",
-	"update":   "updating a container's resources (update)",
-	"volume":   "managing volumes (volume)",
-	"settings": "changing settings (settings)",
+	"build":   "building images is not supported yet",
+	"commit":  "making images of containers is not supported yet",
+	"cp":      "copying files to and from containers is not supported yet",
+	"df":      "measuring disk use is not supported yet",
+	"export":  "exporting a container's files is not supported yet",
+	"history": "showing an image's history is not supported yet",
+	"import":  "importing compose files is not supported yet",
+	"load":    "loading images from archives is not supported yet",
+	"login":   "logging in is not supported yet; credentials that docker or podman saved are used",
+	"logout":  "logging out is not supported yet; use docker or podman, whose credentials are used",
+	"network": "managing networks is not supported yet",
+	"port":    "listing a container's ports is not supported yet; ps shows them",
+	"prune":   "removing all that is not used is not supported yet",
+	"push":    "pushing images is not supported yet",
+	"save":    "saving images to archives is not supported yet",
+	"stats":   "showing resource usage is not supported yet",
+	"update":  "changing a container's resources is not supported yet",
+	"volume":  "managing volumes is not supported yet",
 }
 
 // report prints what went wrong, if anything, and returns the exit status.

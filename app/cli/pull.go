@@ -58,7 +58,7 @@ func (c *CLI) pull(ctx context.Context, api client.APIClient, image string, plat
 	}
 	response, err := api.ImagePull(ctx, image, options)
 	if err != nil {
-		return fmt.Errorf("pull %s: %w", image, err)
+		return err // says what was pulled
 	}
 	defer response.Close()
 	show := c.newProgress(quiet)
@@ -68,7 +68,7 @@ func (c *CLI) pull(ctx context.Context, api client.APIClient, image string, plat
 			return fmt.Errorf("pull %s: %w", image, err)
 		}
 		if message.Error != nil {
-			return fmt.Errorf("pull %s: %w", image, message.Error)
+			return message.Error
 		}
 		show.message(message)
 	}

@@ -167,7 +167,7 @@ func TestRunPulls(t *testing.T) {
 		a := newApp(t)
 		a.on("POST /containers/create", 404, `{"message":"No such image"}`)
 		a.on("POST /images/create", 200, `{"errorDetail":{"message":"no route to registry"}}`)
-		skerry(t, "", "run", "-d", "alpine").want(t, exitSkerry, "", "alpine is not here yet; pulling it\nskerry: pull alpine: no route to registry\n")
+		skerry(t, "", "run", "-d", "alpine").want(t, exitSkerry, "", "alpine is not here yet; pulling it\nskerry: no route to registry\n")
 	})
 }
 

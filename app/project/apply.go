@@ -75,7 +75,7 @@ func (c *change) pullAll(ctx context.Context, steps []step) error {
 		}
 		pulls.Go(func() error {
 			if err := c.pull(ctx, s); err != nil {
-				failures[i] = fmt.Errorf("container %s: pull %s: %w", s.name, s.spec.Image, err)
+				failures[i] = fmt.Errorf("container %s: %w", s.name, err)
 			}
 			return nil
 		})

@@ -116,7 +116,7 @@ func (e *memoryEngine) Pull(_ context.Context, name, _ string, progress func(cur
 	defer e.mu.Unlock()
 	id, ok := e.remote[name]
 	if !ok {
-		return errdefs.ErrNotFound.WithMessage("not in the registry")
+		return errdefs.ErrNotFound.WithMessage("pull " + name + ": not in the registry")
 	}
 	e.images[name] = id
 	return e.act("pull %s", name)

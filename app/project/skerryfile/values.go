@@ -20,7 +20,7 @@ import (
 // What a container's machine needs and can have; the engine checks once more,
 // against the computer it is on.
 const (
-	MinMemory = 32 << 20
+	MinMemory = 6 << 20
 	minCPUs   = 0.01
 )
 

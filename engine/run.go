@@ -21,6 +21,7 @@ const (
 	shutdownTimeout = 20 * time.Second // for the guest to flush its disks
 	powerTimeout    = 10 * time.Second // for a machine to be gone after the plug was pulled
 	killTimeout     = 3 * time.Second  // for a process to end after SIGKILL, before the plug is pulled
+	goneTimeout     = time.Second      // for a machine to be gone after its agent was
 	dialTimeout     = 10 * time.Second // for a published port to reach the container
 )
 
@@ -88,37 +89,39 @@ func (r *run) await() Exit {
 		e, err := r.process.Wait(r.ctx)
 		ended <- result{e, err}
 	}()
-	var err error
+	var res result
 	select {
-	case res := <-ended:
-		if res.err == nil {
-			return Exit{Code: res.exit.Code, OOMKilled: res.exit.OOMKilled, At: time.Now()}
-		}
-		err = res.err
+	case res = <-ended:
 	case <-r.machine.Done():
+		res = <-ended // the answer may have come just before the machine went
 	}
+	if res.err == nil {
+		return Exit{Code: res.exit.Code, OOMKilled: res.exit.OOMKilled, At: time.Now()}
+	}
+	// The connection goes a moment before the machine that it led to.
+	select {
+	case <-r.machine.Done():
+	case <-r.ctx.Done():
+	case <-time.After(goneTimeout):
+	}
+	return r.lost(res.err)
+}
+
+// lost is the end of a process that the guest no longer tells of.
+func (r *run) lost(err error) Exit {
 	exit := Exit{Code: exitSkerry, At: time.Now()}
 	select {
 	case <-r.machine.Done():
-		// The answer may have come just before the machine went.
-		select {
-		case res := <-ended:
-			if res.err == nil {
-				return Exit{Code: res.exit.Code, OOMKilled: res.exit.OOMKilled, At: time.Now()}
-			}
-		default:
+		if err = r.machine.Err(); err == nil {
+			err = errors.New("it was powered off from inside")
 		}
-		err = r.machine.Err()
+		err = fmt.Errorf("the container's machine ended: %w", err)
 	default:
 	}
-	switch cause := context.Cause(r.ctx); {
-	case cause != nil: // killed by us because it did not answer
-		exit.Code, exit.Error = 128+sigKILL, cause.Error()
-	case err != nil:
-		exit.Error = fmt.Sprintf("the container's machine ended: %v", err)
-	default:
-		exit.Error = "the container's machine was powered off from inside"
+	if cause := context.Cause(r.ctx); cause != nil { // killed by us because it did not answer
+		exit.Code, err = 128+sigKILL, cause
 	}
+	exit.Error = err.Error()
 	return exit
 }
 

@@ -137,7 +137,7 @@ func buildPeer(ctx context.Context, arch, config, kernel, dir string) error {
 		return fmt.Errorf("read PEER_CONFIG: %w", err)
 	}
 	if arch == "x86_64" {
-		text = append(text, "\nCONFIG_PVH=y\n"...)
+		text = append(text, "\nCONFIG_HYPERVISOR_GUEST=y\nCONFIG_PVH=y\n"...)
 	}
 	bootable := filepath.Join(dir, "peer.config")
 	if err := os.WriteFile(bootable, text, 0o600); err != nil {

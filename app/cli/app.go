@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,15 +46,25 @@ const (
 	quitPoll    = 20 * time.Millisecond
 )
 
-// quit ends the app and returns once its socket is gone.
+// quit ends the app and returns once its process is gone. Its socket goes
+// first: the containers are stopped after that.
 func (c *CLI) quit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, quitTimeout)
 	defer cancel()
-	body, err := c.call(ctx, false, http.MethodPost, endpointQuit, nil)
-	if errors.Is(err, errNotRunning) {
+	conn, err := c.dial(ctx)
+	if nobodyListens(err) {
 		fmt.Fprintln(c.err, "the app is not running")
 		return nil
 	}
+	if err != nil {
+		return err
+	}
+	pid, err := serverProcess(conn)
+	conn.Close()
+	if err != nil {
+		return fmt.Errorf("find the app's process: %w", err)
+	}
+	body, err := c.call(ctx, false, http.MethodPost, endpointQuit, nil)
 	if err != nil {
 		return err
 	}
@@ -60,22 +72,38 @@ func (c *CLI) quit(ctx context.Context) error {
 	poll := time.NewTicker(quitPoll)
 	defer poll.Stop()
 	for {
-		conn, err := c.dial(ctx)
-		if nobodyListens(err) {
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			return nil
-		}
-		if err == nil {
-			conn.Close()
 		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("the app has not ended within %v; its log is %s", quitTimeout, c.home.AppLog())
+				return fmt.Errorf("the app (process %d) has not ended within %v; its log is %s", pid, quitTimeout, c.home.AppLog())
 			}
 			return ctx.Err()
 		}
 	}
+}
+
+// serverProcess is the process at the other end of a connection.
+func serverProcess(conn net.Conn) (pid int, err error) {
+	socket, ok := conn.(*net.UnixConn)
+	if !ok {
+		return 0, fmt.Errorf("%T is no unix socket", conn)
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var failure error
+	if err := raw.Control(func(fd uintptr) { pid, failure = peerProcess(int(fd)) }); err != nil {
+		return 0, err
+	}
+	if failure == nil && pid <= 0 {
+		failure = errors.New("it is out of this process's sight")
+	}
+	return pid, failure
 }
 
 func (c *CLI) envCommand() *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +53,8 @@ func runTestApp(ctx context.Context, o AppOptions) error {
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	return nil
+	time.Sleep(200 * time.Millisecond) // as long as containers take to stop
+	return os.WriteFile(filepath.Join(string(o.Home), "ended"), nil, 0o600)
 }
 
 // TestLaunch: of several commands that find no app one starts it, and quit
@@ -75,6 +77,9 @@ func TestLaunch(t *testing.T) {
 	skerry(t, "", "version").want(t, 0, "skerry 1.2.3 ("+platform()+")\napp    1.2.3, driver none, kernel 6.12\n       state in "+string(dir)+"\n", "")
 	skerry(t, "", "env").want(t, 0, "export DOCKER_HOST=unix://"+dir.Socket()+"\n", "")
 	skerry(t, "", "app", "quit").want(t, 0, "", "")
+	if _, err := os.Stat(filepath.Join(string(dir), "ended")); err != nil {
+		t.Errorf("the app goes on after quit: %v", err)
+	}
 	skerry(t, "", "app", "quit").want(t, 0, "", "the app is not running\n")
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/containers/image/v5/docker"
@@ -30,27 +31,27 @@ type Auth struct {
 	RegistryToken string // for the registry itself
 }
 
-// system is what containers/image should know for the talk with one registry.
-func (s *Store) system(domain string, auth *Auth) (*types.SystemContext, error) {
-	sys := &types.SystemContext{AuthFilePath: s.authFile}
+// system is what containers/image should know for the talk about a repository,
+// and whether there are credentials for it.
+func (s *Store) system(repository string, auth *Auth) (sys *types.SystemContext, known bool, err error) {
+	domain, _, _ := strings.Cut(repository, "/")
+	sys = &types.SystemContext{AuthFilePath: s.authFile}
 	if isLoopback(domain) {
 		sys.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
 	}
 	if auth != nil {
 		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: auth.Username, Password: auth.Password, IdentityToken: auth.IdentityToken}
 		sys.DockerBearerRegistryToken = auth.RegistryToken
-		return sys, nil
+		return sys, *auth != Auth{}, nil
 	}
-	found, err := config.GetCredentials(sys, domain)
+	found, err := config.GetCredentials(sys, repository)
+	if err == nil && found == (types.DockerAuthConfig{}) {
+		sys.DockerAuthConfig, err = s.fromCredsStore(domain)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("credentials for registry %s: %w", domain, err)
+		return nil, false, fmt.Errorf("credentials for registry %s: %w", domain, err)
 	}
-	if found == (types.DockerAuthConfig{}) {
-		if sys.DockerAuthConfig, err = s.fromCredsStore(domain); err != nil {
-			return nil, fmt.Errorf("credentials for registry %s: %w", domain, err)
-		}
-	}
-	return sys, nil
+	return sys, found != (types.DockerAuthConfig{}) || sys.DockerAuthConfig != nil, nil
 }
 
 // fromCredsStore asks the helper that docker's config.json names for all
@@ -116,15 +117,10 @@ func serverDomain(server string) (string, error) {
 	if server == "" || server == dockerHub || server == "index.docker.io" {
 		return "docker.io", nil
 	}
-	domain := server
-	for _, scheme := range []string{"https://", "http://"} {
-		if len(domain) > len(scheme) && domain[:len(scheme)] == scheme {
-			domain = domain[len(scheme):]
-		}
-	}
-	domain = filepath.Clean(domain)
+	domain := strings.TrimPrefix(strings.TrimPrefix(server, "https://"), "http://")
+	domain = strings.TrimSuffix(domain, "/")
 	named, err := reference.ParseNormalizedNamed(domain + "/x")
-	if err != nil || reference.Domain(named)+"/x" != domain+"/x" {
+	if err != nil || reference.Domain(named) != domain {
 		return "", fmt.Errorf("%w: registry %q: write it as HOST[:PORT]", errdefs.ErrInvalidArgument, server)
 	}
 	return domain, nil
@@ -137,7 +133,7 @@ func (s *Store) CheckLogin(ctx context.Context, server string, auth Auth) error 
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
-	sys, err := s.system(domain, &auth)
+	sys, _, err := s.system(domain, &auth)
 	if err != nil {
 		return fmt.Errorf("login to %s: %w", domain, err)
 	}

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -84,11 +83,11 @@ func (s *Store) readBlob(d ocispec.Descriptor) ([]byte, error) {
 }
 
 // writeBlob stores a document. Where it is already, nothing is written.
-func (s *Store) writeBlob(d digest.Digest, data []byte) error {
-	if old, err := os.ReadFile(s.blobPath(d)); err == nil && bytes.Equal(old, data) {
+func (s *Store) writeBlob(d ocispec.Descriptor, data []byte) error {
+	if _, err := s.readBlob(d); err == nil {
 		return nil
 	}
-	return s.writeFile(s.blobPath(d), data)
+	return s.writeFile(s.blobPath(d.Digest), data)
 }
 
 // sweep deletes those of the given blobs that no image and no pull needs. The

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,11 +64,7 @@ func (s *Store) release(d digest.Digest, done chan struct{}) {
 func (p *pull) download(ctx context.Context, d ocispec.Descriptor) (err error) {
 	ctx, feed, stop := watchdog(ctx, p.store.patience.stall)
 	defer stop()
-	defer func() {
-		if err != nil && errors.Is(context.Cause(ctx), errStalled) {
-			err = errStalled
-		}
-	}()
+	defer func() { err = stalled(ctx, err) }()
 	p.report.state(d.Digest, StateDownloading, 0)
 	body, _, err := p.source.GetBlob(ctx, types.BlobInfo{Digest: d.Digest, Size: d.Size}, none.NoCache)
 	if err != nil {

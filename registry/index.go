@@ -44,9 +44,9 @@ func (e *entry) blobs() []digest.Digest {
 	return all
 }
 
-// load reads index.json, or begins one.
-func (s *Store) load() error {
-	if err := s.writeFile(filepath.Join(s.dir, ocispec.ImageLayoutFile), []byte(layoutFile)); err != nil {
+// readIndex reads index.json, or begins one.
+func (s *Store) readIndex() error {
+	if err := s.checkLayout(); err != nil {
 		return err
 	}
 	path := filepath.Join(s.dir, ocispec.ImageIndexFile)
@@ -71,6 +71,27 @@ func (s *Store) load() error {
 		}
 	}
 	s.entries = entries
+	return nil
+}
+
+// checkLayout reads the file that makes a directory an image layout, or writes
+// it.
+func (s *Store) checkLayout() error {
+	path := filepath.Join(s.dir, ocispec.ImageLayoutFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.writeFile(path, []byte(layoutFile))
+	} else if err != nil {
+		return err
+	}
+	var layout ocispec.ImageLayout
+	if err := json.Unmarshal(data, &layout); err != nil {
+		return fmt.Errorf("%w: %s is damaged: %w: it should read %s", errdefs.ErrDataLoss, path, err, layoutFile)
+	}
+	if layout.Version != ocispec.ImageLayoutVersion {
+		return fmt.Errorf("%w: %s says that the images are stored in version %q; this program knows %s",
+			errdefs.ErrNotImplemented, path, layout.Version, ocispec.ImageLayoutVersion)
+	}
 	return nil
 }
 
@@ -188,13 +209,13 @@ func (s *Store) cloned() []*entry {
 func (s *Store) record(m ocispec.Descriptor, c content, name, repoDigest string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	entries := s.cloned()
-	i := slices.IndexFunc(entries, func(e *entry) bool { return e.manifest.Digest == m.Digest })
-	if i < 0 {
-		i = len(entries)
-		entries = append(entries, &entry{})
+	entries, e := s.cloned(), &entry{}
+	if i := slices.IndexFunc(entries, func(e *entry) bool { return e.manifest.Digest == m.Digest }); i >= 0 {
+		e = entries[i]
+		entries = slices.Delete(entries, i, i+1)
 	}
-	e := entries[i]
+	// Of several manifests with one configuration the first speaks for the image.
+	entries = slices.Insert(entries, 0, e)
 	e.manifest, e.content, e.broken = m, c, nil
 	for _, other := range entries {
 		if other != e {

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/containerd/errdefs"
 	"github.com/containers/image/v5/docker"
@@ -35,11 +36,10 @@ type pull struct {
 	name     reference.Named
 	domain   string
 	platform ocispec.Platform
-	explicit bool // the caller has asked for this platform
-	auth     *Auth
 	report   *reporter
 
 	system *types.SystemContext
+	known  bool // there are credentials in system
 	source types.ImageSource
 	dir    string // for unfinished blobs
 }
@@ -64,9 +64,8 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions) (Image, err
 	if err != nil {
 		return Image{}, err
 	}
-	p := &pull{store: s, name: name, domain: reference.Domain(name), platform: platform, explicit: o.Platform != "",
-		auth: o.Auth, report: newReporter(o.Progress)}
-	if p.system, err = s.system(p.domain, o.Auth); err != nil {
+	p := &pull{store: s, name: name, domain: reference.Domain(name), platform: platform, report: newReporter(o.Progress)}
+	if p.system, p.known, err = s.system(name.Name(), o.Auth); err != nil {
 		return Image{}, err
 	}
 	img, err := p.run(ctx)
@@ -74,13 +73,9 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions) (Image, err
 		if ctx.Err() != nil {
 			return Image{}, context.Cause(ctx)
 		}
-		return Image{}, explain(err, p.domain, p.hasCredentials())
+		return Image{}, explain(err, p.domain, p.known)
 	}
 	return img, nil
-}
-
-func (p *pull) hasCredentials() bool {
-	return p.system.DockerAuthConfig != nil && *p.system.DockerAuthConfig != types.DockerAuthConfig{} || p.system.DockerBearerRegistryToken != ""
 }
 
 func (p *pull) run(ctx context.Context) (Image, error) {
@@ -114,7 +109,7 @@ func (p *pull) run(ctx context.Context) (Image, error) {
 	if err := p.layers(ctx, d.Layers); err != nil {
 		return Image{}, err
 	}
-	if err := p.store.writeBlob(m.Digest, data); err != nil {
+	if err := p.store.writeBlob(m, data); err != nil {
 		return Image{}, err
 	}
 	c := content{config: *d.Config, layers: d.Layers, image: img, diffIDs: img.RootFS.DiffIDs}
@@ -205,14 +200,9 @@ func (p *pull) config(ctx context.Context, d document) (ocispec.Image, error) {
 
 // layers fetches the layers, each once even when the image has it twice.
 func (p *pull) layers(ctx context.Context, layers []ocispec.Descriptor) error {
-	seen := map[digest.Digest]bool{}
-	var wanted []ocispec.Descriptor
-	for _, l := range layers {
-		if !seen[l.Digest] {
-			seen[l.Digest] = true
-			wanted = append(wanted, l)
-			p.report.announce(l.Digest, l.Size)
-		}
+	wanted := distinct(layers)
+	for _, l := range wanted {
+		p.report.announce(l.Digest, l.Size)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelBlobs)
@@ -225,6 +215,16 @@ func (p *pull) layers(ctx context.Context, layers []ocispec.Descriptor) error {
 		})
 	}
 	return group.Wait()
+}
+
+// distinct leaves out what has been listed before.
+func distinct(blobs []ocispec.Descriptor) []ocispec.Descriptor {
+	seen := map[digest.Digest]bool{}
+	return slices.DeleteFunc(slices.Clone(blobs), func(d ocispec.Descriptor) bool {
+		before := seen[d.Digest]
+		seen[d.Digest] = true
+		return before
+	})
 }
 
 // record makes the image known under its name.

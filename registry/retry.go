@@ -77,3 +77,11 @@ func watchdog(ctx context.Context, patience time.Duration) (watched context.Cont
 	timer := time.AfterFunc(patience, func() { cancel(errStalled) })
 	return watched, func() { timer.Reset(patience) }, func() { timer.Stop(); cancel(nil) }
 }
+
+// stalled says of an error that it was the watchdog's doing.
+func stalled(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		return errStalled
+	}
+	return err
+}

@@ -24,7 +24,8 @@ type Options struct {
 	// Log hears what no error can tell; nil discards it.
 	Log *slog.Logger
 	// AuthFile is a file in the format of containers-auth.json(5) or docker's
-	// config.json. Empty: the places where podman and docker keep theirs.
+	// config.json. Empty: REGISTRY_AUTH_FILE, or else the places where podman and
+	// docker keep theirs.
 	AuthFile string
 }
 
@@ -58,6 +59,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.AuthFile == "" {
+		o.AuthFile = os.Getenv("REGISTRY_AUTH_FILE")
+	}
 	s := &Store{
 		dir: dir, log: o.Log, authFile: o.AuthFile,
 		patience: patience{answer: answerTimeout, stall: stallTimeout, attempts: maxAttempts, pause: firstPause},
@@ -69,7 +73,7 @@ func Open(dir string, o Options) (*Store, error) {
 			return nil, fmt.Errorf("open image store %s: %w", dir, s.diskError(err))
 		}
 	}
-	if err := s.load(); err != nil {
+	if err := s.readIndex(); err != nil {
 		return nil, fmt.Errorf("open image store %s: %w", dir, err)
 	}
 	if err := s.clear(); err != nil {

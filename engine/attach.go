@@ -69,12 +69,13 @@ func (c *Container) feed(ctx context.Context, stdin io.Reader) {
 	if err != nil || r == nil {
 		return
 	}
-	_, err = io.Copy(r.process.Stdin, stdin)
-	if err == nil && c.rec.Spec.StdinOnce {
-		err = r.process.Stdin.CloseWrite()
-	}
-	if err != nil {
+	if _, err := io.Copy(r.process.Stdin, stdin); err != nil {
 		r.log.Debug("copy input", "error", err)
+	}
+	// The input ends with its client, however that goes. A terminal stays: its
+	// client may have detached to come back.
+	if c.rec.Spec.StdinOnce && !c.rec.Spec.TTY {
+		r.process.Stdin.CloseWrite()
 	}
 }
 

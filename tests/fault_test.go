@@ -322,3 +322,27 @@ func TestClientGoesAway(t *testing.T) {
 	}
 	a.ok("docker", "rm", "-f", "stays")
 }
+
+// TestInputEndsWithItsClient kills the client of a container that reads its
+// input: what reads to the end of it ends.
+func TestInputEndsWithItsClient(t *testing.T) {
+	eachClient(t, func(t *testing.T, a *app, client string) {
+		name := "reader-" + client
+		cmd := a.command(t.Context(), client, "run", "-i", "--name", name, testImage, "sh", "-c", "echo up; cat; echo down")
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stdin.Close()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		a.eventually("it is up", func() error { return has(a.do(nil, client, "logs", name).stdout, "up\n") })
+		cmd.Process.Kill()
+		cmd.Wait()
+		if status := a.ok(client, "wait", name); status != "0\n" {
+			t.Errorf("wait says %q", status)
+		}
+		a.ok(client, "rm", name)
+	})
+}

@@ -22,6 +22,10 @@ func (e *Engine) Pull(ctx context.Context, ref string, o registry.PullOptions) (
 		return img, err
 	}
 	if _, err := e.disks.Image(ctx, img.ID); err != nil {
+		// What cannot be unpacked is of no use to anybody.
+		if _, rerr := e.images.Remove(context.WithoutCancel(ctx), ref, true); rerr != nil {
+			e.log.Warn("remove an image that cannot be unpacked", "image", ref, "error", rerr)
+		}
 		return img, fmt.Errorf("unpack %s: %w", ref, err)
 	}
 	e.bus.publish(Event{Type: "image", Action: "pull", ID: ref, Name: ref})

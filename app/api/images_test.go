@@ -107,7 +107,7 @@ func TestPullStream(t *testing.T) {
 	}
 	socket := serveEngine(t)
 	query := "?fromImage=" + url.QueryEscape(remote.Host+"/team/app") + "&tag=1"
-	if code, body := pull(t, socket, query, ""); code != http.StatusUnauthorized {
+	if code, body := pull(t, socket, query, ""); code != http.StatusForbidden {
 		t.Errorf("without credentials: got %d %s", code, body)
 	}
 	remote.Inject(registrytest.Fault{Request: "GET /v2/team/app/blobs/", Do: registrytest.Corrupt()})

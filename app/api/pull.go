@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types"
@@ -24,6 +25,11 @@ func (s *Server) pullImage(w http.ResponseWriter, r *http.Request) error {
 	p := &pullStream{out: newStream(w, types.MediaTypeJSON), name: reference.Path(ref), tag: tagOf(ref)}
 	options := registry.PullOptions{Platform: r.URL.Query().Get("platform"), Auth: credentials(r), Progress: p.progress}
 	if _, err := s.engine.Pull(r.Context(), ref.String(), options); err != nil {
+		if errdefs.IsUnauthorized(err) {
+			// To a 401 docker answers with a prompt for a password, even where
+			// nobody is there to read it.
+			err = errdefs.ErrPermissionDenied.WithMessage(err.Error())
+		}
 		if !p.failed(err) {
 			return err
 		}

@@ -9,9 +9,9 @@ import (
 	"github.com/skerry-app/skerry/ext4/format"
 )
 
-// maxBackups is how many bytes are spent on copies of superblock and
-// descriptors after the first copy, which is always there. The places of the
-// others stay reserved, and the kernel fills them in when it resizes.
+// maxBackups is how many bytes are spent on copies of the descriptors after the
+// first copy, which is always there. Elsewhere only the superblock is copied,
+// which the kernel wants to see when it changes it.
 const maxBackups = 1 << 20
 
 // groupWriter writes what there is per group, and adds it up.
@@ -22,6 +22,7 @@ type groupWriter struct {
 	dirs       []uint32 // directories in each group
 	freeBlocks uint64
 	freeInodes uint64
+	overhead   uint64 // blocks that can never have data
 }
 
 // writeGroups writes bitmaps, descriptors and, last, the superblock.
@@ -94,6 +95,7 @@ func (g *groupWriter) group(group uint32) error {
 			return err
 		}
 	}
+	g.overhead += geo.base(group) + 2 + geo.inodeBlocks()
 	g.freeBlocks += uint64(d.FreeBlocks)
 	g.freeInodes += uint64(d.FreeInodes)
 	d.Put(g.descs[int(group)*geo.descSize:][:geo.descSize], w.seed, group)
@@ -155,15 +157,18 @@ func clearBits(b []byte, from, to uint64) {
 // superblock of block 0 at the very end.
 func (g *groupWriter) superblocks() error {
 	w, spent := g.w, 0
-	for group := uint32(1); group < w.geo.groups() && spent < maxBackups; group++ {
+	for group := uint32(1); group < w.geo.groups(); group++ {
 		if !format.HasSuper(group) {
 			continue
 		}
-		spent += len(g.descs)
-		block := make([]byte, format.BlockSize, format.BlockSize+len(g.descs))
-		copy(block, g.superblock(group))
+		backup := g.superblock(group)
+		if spent < maxBackups {
+			spent += len(g.descs)
+			backup = append(make([]byte, 0, format.BlockSize+len(g.descs)), backup...)
+			backup = append(backup[:format.BlockSize], g.descs...)
+		}
 		at := int64(format.GroupStart(group)) * format.BlockSize
-		if _, err := w.f.WriteAt(append(block, g.descs...), at); err != nil {
+		if _, err := w.f.WriteAt(backup, at); err != nil {
 			return fmt.Errorf("write copy of the superblock in group %d: %w", group, err)
 		}
 	}
@@ -209,6 +214,7 @@ func (g *groupWriter) superblock(group uint32) []byte {
 		DefMountOpts:  format.MountXattrUser | format.MountACL,
 		MinExtraIsize: format.ExtraSize, WantExtraIsize: format.ExtraSize,
 		LogGroupsFlex: logFlex, ChecksumType: format.ChecksumCRC32C,
+		OverheadBlocks: uint32(g.overhead),
 	}
 	copy(s.VolumeName[:], o.Label)
 	if w.geo.descSize == format.DescSize64 {
@@ -217,6 +223,7 @@ func (g *groupWriter) superblock(group uint32) []byte {
 	}
 	if w.journal != nil {
 		s.Compat |= format.CompatHasJournal
+		s.OverheadBlocks += uint32(w.journal.size / format.BlockSize)
 		s.JournalInum = format.JournalInode
 		s.JournalBackup = format.JournalBackup
 		in := w.journalInode()

@@ -30,36 +30,46 @@ type xattrBlocks struct {
 	latest map[string]*xattrBlock // by contents: the one with room for more inodes
 }
 
+// CheckXattrs says why a file cannot have these extended attributes, if it
+// cannot.
+func CheckXattrs(all map[string][]byte) error {
+	_, _, err := splitXattrs(all)
+	return err
+}
+
 // setXattrs puts the attributes of a node into its inode, and those that do
 // not fit there into a block.
-func (w *Writer) setXattrs(in *inode) error {
-	if len(in.node.Xattrs) == 0 {
-		return nil
-	}
-	xs, err := sortedXattrs(in.node.Xattrs)
-	if err != nil {
+func (w *Writer) setXattrs(in *inode) (err error) {
+	var outside []format.Xattr
+	if in.xattrs, outside, err = splitXattrs(in.node.Xattrs); err != nil || len(outside) == 0 {
 		return err
 	}
-	var outside []format.Xattr
-	inside, room := 0, 0
+	in.blocks++
+	in.outside, err = w.xattrs.share(w, outside)
+	return err
+}
+
+// splitXattrs returns the attributes for the inode and those for a block.
+func splitXattrs(all map[string][]byte) (inside, outside []format.Xattr, err error) {
+	xs, err := sortedXattrs(all)
+	if err != nil {
+		return nil, nil, err
+	}
+	room, beside := format.XattrRoomInode, 0
 	for _, x := range xs {
-		if inside+x.Len() <= format.XattrRoomInode {
-			inside += x.Len()
-			in.xattrs = append(in.xattrs, x)
+		if x.Len() <= room {
+			room -= x.Len()
+			inside = append(inside, x)
 			continue
 		}
-		room += x.Len()
+		beside += x.Len()
 		outside = append(outside, x)
 	}
-	if room > format.XattrRoomBlock {
-		return fmt.Errorf("extended attributes take %d bytes beside the inode: more than %d need the feature ea_inode, which is not supported",
-			room, format.XattrRoomBlock)
+	if beside > format.XattrRoomBlock {
+		return nil, nil, fmt.Errorf("extended attributes take %d bytes beside the inode: more than %d need the feature ea_inode, which is not supported",
+			beside, format.XattrRoomBlock)
 	}
-	if len(outside) > 0 {
-		in.blocks++
-		in.outside, err = w.xattrs.share(w, outside)
-	}
-	return err
+	return inside, outside, nil
 }
 
 // sortedXattrs brings attributes into their on-disk form and order.

@@ -17,8 +17,11 @@ import (
 	"github.com/skerry-app/skerry/ext4/format"
 )
 
-// archiveBuffer is how many bytes of an archive are decompressed at once.
-const archiveBuffer = 128 << 10
+const (
+	// archiveBuffer is how many bytes of an archive are decompressed at once.
+	archiveBuffer = 128 << 10
+	tarBlock      = 512 // bytes
+)
 
 // changeset is what a layer says: what it hides of the layers below, and its
 // own entries in the archive's order. Paths are clean and relative to the
@@ -46,6 +49,7 @@ type archive struct {
 	image    *image
 	r        io.Reader
 	verifier digest.Verifier // nil when the diff ID is not known
+	length   int64           // bytes read
 	last     string          // name of the entry before, for errors
 }
 
@@ -55,6 +59,7 @@ func (a *archive) Read(p []byte) (int, error) {
 	if a.verifier != nil {
 		a.verifier.Write(p[:n]) // a hash never fails
 	}
+	a.length += int64(n)
 	s := &a.image.spent
 	if s.archive += int64(n); s.archive > a.image.options.MaxBytes {
 		return n, fmt.Errorf("layers unpack to more than the limit of %d bytes", a.image.options.MaxBytes)
@@ -82,6 +87,9 @@ func (a *archive) read() (*changeset, error) {
 	}
 	if _, err := io.Copy(io.Discard, buffered); err != nil {
 		return nil, fmt.Errorf("after the archive's end: %w", err)
+	}
+	if a.verifier == nil && a.length%tarBlock != 0 { // the tar reader takes an end within padding for the archive's
+		return nil, fmt.Errorf("archive of %d bytes is cut off: %w", a.length, io.ErrUnexpectedEOF)
 	}
 	return c, nil
 }
@@ -212,6 +220,9 @@ func (a *archive) node(h *tar.Header, r io.Reader) (*ext4.Node, error) {
 		return nil, err
 	}
 	if n.Xattrs, err = xattrs(h, n.Mode); err != nil {
+		return nil, err
+	}
+	if err := ext4.CheckXattrs(n.Xattrs); err != nil {
 		return nil, err
 	}
 	for name, value := range n.Xattrs {

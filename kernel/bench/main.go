@@ -12,7 +12,6 @@ package main
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,7 +24,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/skerry-app/skerry/kernel/internal/boot"
+	"github.com/skerry-app/skerry/kernel/boot"
 )
 
 const (
@@ -33,12 +32,7 @@ const (
 	bootTimeout = 2 * time.Minute
 	// warmUp rounds fill the host's page cache and are not counted.
 	warmUp = 1
-	// hello is what init/init.c writes.
-	hello = "init runs"
 )
-
-//go:embed init/init.c
-var initSource []byte
 
 func main() {
 	if err := run(); err != nil {
@@ -64,7 +58,7 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	init, err := compileInit(ctx, *arch, dir)
+	init, err := boot.TinyInit(ctx, *arch)
 	if err != nil {
 		return err
 	}
@@ -110,7 +104,7 @@ func bootTime(ctx context.Context, m boot.Machine) (time.Duration, error) {
 	var took time.Duration
 	var last string
 	err := m.Run(ctx, func(line string) {
-		if line == hello {
+		if line == boot.Hello {
 			took = time.Since(start)
 		}
 		last = line
@@ -160,22 +154,6 @@ func build(ctx context.Context, arch, kernel string, options ...string) error {
 		return fmt.Errorf("%s: %w", script, err)
 	}
 	return nil
-}
-
-// compileInit compiles init/init.c for the guest and returns the executable.
-func compileInit(ctx context.Context, arch, dir string) ([]byte, error) {
-	compiler := "gcc"
-	if arch != hostArch() {
-		compiler = map[string]string{"x86_64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}[arch]
-	}
-	output := filepath.Join(dir, "init")
-	cmd := exec.CommandContext(ctx, compiler, "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector",
-		"-O2", "-s", "-o", output, "-x", "c", "-")
-	cmd.Stdin = bytes.NewReader(initSource)
-	if complaints, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("compile init for %q with %q: %w\n%s", arch, compiler, err, complaints)
-	}
-	return os.ReadFile(output)
 }
 
 func hostArch() string {

@@ -20,7 +20,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/skerry-app/skerry/kernel/internal/boot"
+	"github.com/skerry-app/skerry/kernel/boot"
 )
 
 const (

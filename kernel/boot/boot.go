@@ -6,16 +6,21 @@ package boot
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
+
+// defaultMemory is in MiB.
+const defaultMemory = 256
 
 // hostGrace is how long QEMU may take to go away once the context has ended.
 const hostGrace = 5 * time.Second
@@ -26,6 +31,7 @@ type Machine struct {
 	Kernel  string // path of vmlinux or Image
 	Init    []byte // a static executable for that architecture
 	Append  string
+	Memory  int // MiB; 0: 256
 	Devices []string
 }
 
@@ -88,7 +94,7 @@ func (m Machine) arguments(initrd string) ([]string, error) {
 	default:
 		return nil, fmt.Errorf("boot %s: unknown architecture %q: x86_64 or arm64", m.Kernel, m.Arch)
 	}
-	args = append(args, "-accel", "tcg", "-m", "256", "-nodefaults", "-no-user-config", "-no-reboot",
+	args = append(args, "-accel", "tcg", "-m", strconv.Itoa(cmp.Or(m.Memory, defaultMemory)), "-nodefaults", "-no-user-config", "-no-reboot",
 		"-display", "none", "-serial", "stdio", "-kernel", m.Kernel, "-initrd", initrd,
 		"-append", strings.TrimSpace(console+" panic=-1 "+m.Append))
 	return append(args, m.Devices...), nil

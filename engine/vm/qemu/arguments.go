@@ -66,7 +66,11 @@ func (m *Machine) commandLine(accel string, ends channels) *arguments {
 	a.add("-serial", "chardev:console")
 	a.chardev("vsock", ends.vsock)
 	a.add("-device", "vhost-user-vsock-pci,disable-legacy=on,chardev=vsock")
-	a.add("-device", "virtio-rng-pci,disable-legacy=on")
+	if accel == accelKVM {
+		// For CPUs without a random number generator. Under TCG every guest
+		// has one: RDRAND on x86, a seed in the device tree on arm64.
+		a.add("-device", "virtio-rng-pci,disable-legacy=on")
+	}
 	for i := range m.config.Disks {
 		a.disk(i, &m.config.Disks[i], m.disks[i])
 	}

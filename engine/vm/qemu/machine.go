@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,6 +69,7 @@ func (d *Driver) newMachine(c vm.Config) (*Machine, error) {
 	if err := d.checkConfig(&c); err != nil {
 		return nil, err
 	}
+	c.Cmdline, c.Disks, c.NICs = slices.Clone(c.Cmdline), slices.Clone(c.Disks), slices.Clone(c.NICs)
 	disks, err := openDisks(c.Disks)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ const (
 )
 
 // run is one QEMU process and this process's ends of its sockets. A machine has
-// one, or two when the first found that KVM does not work.
+// one, or more when the first found that the driver has to concede something.
 type run struct {
 	accel   string
 	proc    *process
@@ -115,7 +115,7 @@ func (r *run) ready(ctx context.Context) error {
 			r.end(err)
 		}
 	} else {
-		r.end(err)
+		r.end(fmt.Errorf("wait for QEMU to set the machine up: %w", err))
 	}
 	r.wait()
 	r.mu.Lock()

@@ -181,7 +181,9 @@ func (a *app) watch(ctx context.Context) error {
 		defer close(a.read)
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			var event struct{ Actor struct{ Attributes map[string]string } }
+			var event struct {
+				Actor struct{ Attributes map[string]string }
+			}
 			if json.Unmarshal(lines.Bytes(), &event) != nil {
 				continue
 			}

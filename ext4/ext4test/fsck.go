@@ -17,6 +17,14 @@ func Fsck(t testing.TB, image string) {
 	}
 }
 
+// Mke2fs runs mke2fs.
+func Mke2fs(t testing.TB, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(tool(t, "mke2fs"), append([]string{"-q"}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("mke2fs %v: %v\n%s", args, err, out)
+	}
+}
+
 // Debugfs returns what debugfs answers to a request.
 func Debugfs(t testing.TB, image, request string) string {
 	t.Helper()

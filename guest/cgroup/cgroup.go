@@ -7,6 +7,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,10 +18,12 @@ import (
 	"github.com/skerry-app/skerry/guest/api"
 )
 
+// Container is the directory of the container's group.
+const Container = root + "/container"
+
 const (
-	root      = "/sys/fs/cgroup"
-	agent     = root + "/agent"
-	container = root + "/container"
+	root  = "/sys/fs/cgroup"
+	agent = root + "/agent"
 
 	// agentMemory is kept for vminitd when the container wants all there is,
 	// in bytes.
@@ -39,7 +42,7 @@ func Setup() error {
 	for _, c := range strings.Fields(string(data)) {
 		enable = append(enable, "+"+c)
 	}
-	for _, dir := range []string{agent, container} {
+	for _, dir := range []string{agent, Container} {
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("set up control groups: %w", err)
 		}
@@ -53,27 +56,24 @@ func Setup() error {
 
 // Open returns the directory of the container's group.
 func Open() (*os.File, error) {
-	fd, err := unix.Open(container, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(Container, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open the container's control group: %w", err)
 	}
-	return os.NewFile(uintptr(fd), container), nil
+	return os.NewFile(uintptr(fd), Container), nil
 }
 
 // Limit sets the container's limits.
 func Limit(r *api.Resources) error {
-	if r == nil {
-		return nil
-	}
 	var errs []error
-	if r.MemoryBytes > 0 {
-		errs = append(errs, write(container, "memory.max", strconv.FormatInt(r.MemoryBytes, 10)))
+	if n := r.GetMemoryBytes(); n > 0 {
+		errs = append(errs, write(Container, "memory.max", strconv.FormatInt(n, 10)))
 	}
-	if r.CpuQuotaUs > 0 {
-		errs = append(errs, write(container, "cpu.max", fmt.Sprintf("%d %d", r.CpuQuotaUs, period)))
+	if n := r.GetCpuQuotaUs(); n > 0 {
+		errs = append(errs, write(Container, "cpu.max", fmt.Sprintf("%d %d", n, period)))
 	}
-	if r.Pids > 0 {
-		errs = append(errs, write(container, "pids.max", strconv.FormatInt(r.Pids, 10)))
+	if n := r.GetPids(); n > 0 {
+		errs = append(errs, write(Container, "pids.max", strconv.FormatInt(n, 10)))
 	}
 	return errors.Join(errs...)
 }
@@ -81,7 +81,7 @@ func Limit(r *api.Resources) error {
 // OOMKills returns how many processes of the container the kernel has killed
 // for want of memory.
 func OOMKills() int {
-	data, err := os.ReadFile(container + "/memory.events")
+	data, err := os.ReadFile(Container + "/memory.events")
 	if err != nil {
 		return 0
 	}
@@ -94,8 +94,48 @@ func OOMKills() int {
 	return 0
 }
 
-// Kill kills everything in the container's group.
-func Kill() error { return write(container, "cgroup.kill", "1") }
+// Pids lists the container's processes, those in groups that it has made for
+// itself too.
+func Pids() ([]int, error) {
+	var pids []int
+	err := filepath.WalkDir(Container, func(path string, d fs.DirEntry, err error) error {
+		if err != nil && path == Container {
+			return err
+		}
+		if err != nil || !d.IsDir() {
+			return nil // a group may go while we look
+		}
+		data, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+		if err != nil {
+			return nil // as may be, or a group of threads, which its parent lists
+		}
+		for field := range strings.FieldsSeq(string(data)) {
+			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the container's processes: %w", err)
+	}
+	return pids, nil
+}
+
+// Signal sends a signal to every process of the container. SIGKILL reaches
+// even those that are being forked meanwhile.
+func Signal(sig unix.Signal) error {
+	if sig == unix.SIGKILL {
+		return write(Container, "cgroup.kill", "1")
+	}
+	pids, err := Pids()
+	for _, pid := range pids {
+		if kerr := unix.Kill(pid, sig); kerr != nil && !errors.Is(kerr, unix.ESRCH) {
+			err = errors.Join(err, fmt.Errorf("send signal %d to process %d: %w", sig, pid, kerr))
+		}
+	}
+	return err
+}
 
 func write(dir, file, value string) error {
 	if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0); err != nil {

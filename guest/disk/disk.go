@@ -4,11 +4,13 @@
 package disk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,10 +46,33 @@ func Mount(serial, dir string, flags uintptr, options string) error {
 	return nil
 }
 
-// Unmount unmounts a directory; one where nothing is mounted is no error.
-func Unmount(dir string) error {
-	if err := unix.Unmount(dir, 0); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("unmount %s: %w", dir, err)
+// poll is how often Unmount looks whether a disk is free: nothing tells.
+const poll = 5 * time.Millisecond
+
+// Unmount unmounts a disk and returns when its file system is complete on it.
+// The kernel lets go of a container's mounts some time after its last process,
+// and while there are any the file system stays open; a disk that is in use by
+// nobody can be opened exclusively (open(2), O_EXCL without O_CREAT).
+func Unmount(ctx context.Context, serial, dir string) error {
+	device, err := Find(serial)
+	if err != nil {
+		return err
 	}
-	return nil
+	for {
+		err := unix.Unmount(dir, 0)
+		if err == nil || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) { // is not mounted
+			var fd int
+			if fd, err = unix.Open(device, unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC, 0); err == nil {
+				return unix.Close(fd)
+			}
+		}
+		if !errors.Is(err, unix.EBUSY) {
+			return fmt.Errorf("unmount disk %q: %w", serial, err)
+		}
+		select {
+		case <-time.After(poll):
+		case <-ctx.Done():
+			return fmt.Errorf("unmount disk %q: %w", serial, context.Cause(ctx))
+		}
+	}
 }

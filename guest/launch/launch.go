@@ -1,201 +1,191 @@
 //go:build linux
 
+// Package launch starts processes in containers.
+//
+// There is no helper program between vminitd and the process: a thread of
+// vminitd enters the container's namespaces, and with them its file system,
+// finds there what the process needs, drops what the process may not do, and
+// then forks. The Go runtime keeps such a thread apart (package runtime,
+// LockOSThread).
 package launch
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
-	"runtime"
-	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/guest/api/reason"
 )
 
-// Error says why vmlaunch did not become the process.
+// Error says why a process cannot be made or started.
 type Error struct {
 	Reason string // a word of guest/api/reason, or empty
-	Text   string
+	Err    error
 }
 
-func (e *Error) Error() string { return e.Text }
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
 
-// Child is a vmlaunch that waits for Go.
-type Child struct {
-	Pid int
-	// Terminal is the master of the process's terminal, nil without one. It
-	// belongs to the caller.
-	Terminal *os.File
-
-	control *net.UnixConn
-	in      *bufio.Reader
-}
-
-// Options says where a process is to run.
+// Options says what is to run, and where.
 type Options struct {
-	Program string // vmlaunch
-	// Cgroup is the descriptor of the control group's directory.
-	Cgroup int
-	// Target is the pidfd of the container's first process, -1 for that
-	// process itself.
+	Process *api.Process
+	// Root is set for a container's first process, which gets new namespaces.
+	Root *Root
+	// Target is the pidfd of a container's first process, whose namespaces
+	// any other process joins. It stays the caller's.
 	Target int
-	// Stdio are the standard streams; with a terminal they are not used.
+	// Cgroup is a descriptor of the control group's directory. It stays the
+	// caller's, who keeps it open.
+	Cgroup int
+	// Stdio are the standard streams; with a terminal they are not used. They
+	// become the Child's.
 	Stdio [3]*os.File
 }
 
-// newNamespaces are the namespaces of a container; its control group
-// namespace is made by vmlaunch, once it is inside the group.
-const newNamespaces = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
+// Child is a process that is ready to start.
+type Child struct {
+	// Terminal is the master of the process's terminal, nil without one. It
+	// belongs to the caller.
+	Terminal *os.File
+	// Pidfd refers to the process once it has been started, for the caller to
+	// close.
+	Pidfd int
 
-// Fork starts vmlaunch. Its only side effect on failure is none. Prepare has
-// to be called next.
-func Fork(o Options) (*Child, error) {
-	ours, theirs, err := socketPair()
-	if err != nil {
-		return nil, err
-	}
-	defer theirs.Close()
-	files := []uintptr{o.Stdio[0].Fd(), o.Stdio[1].Fd(), o.Stdio[2].Fd(), theirs.Fd()}
-	attr := &syscall.ProcAttr{Dir: "/", Sys: &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: o.Cgroup}}
-	if o.Target >= 0 {
-		files = append(files, uintptr(o.Target))
-	} else {
-		attr.Sys.Cloneflags = newNamespaces
-	}
-	attr.Files = files
-	pid, err := forkIn(o.Target, func() (int, error) { return syscall.ForkExec(o.Program, []string{"vmlaunch"}, attr) })
-	if err != nil {
-		ours.Close()
-		return nil, fmt.Errorf("start %s: %w", o.Program, err)
-	}
-	return &Child{Pid: pid, control: ours, in: bufio.NewReader(ours)}, nil
+	thread  *thread
+	options Options
 }
 
-// targetFD is where vmlaunch finds the pidfd of the process that it joins.
-const targetFD = ControlFD + 1
-
-// forkIn forks in the PID namespace of target. Joining one counts for the
-// children of a thread only, so a thread of its own does it and ends.
-func forkIn(target int, fork func() (int, error)) (pid int, err error) {
-	if target < 0 {
-		return fork()
+// Prepare enters the container's namespaces, making them and its file system
+// for a first process, and opens the terminal.
+func Prepare(o Options) (*Child, error) {
+	c := &Child{thread: newThread(), options: o, Pidfd: -1}
+	if err := c.thread.do(c.prepare); err != nil {
+		c.Abandon()
+		return nil, err
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if err = unix.Setns(target, unix.CLONE_NEWPID); err != nil {
-			err = fmt.Errorf("join the container's processes: %w", err)
-			return
+	return c, nil
+}
+
+// prepare runs on the thread.
+func (c *Child) prepare() error {
+	o := &c.options
+	if o.Root == nil {
+		if err := join(o.Target); err != nil {
+			return err
 		}
-		pid, err = fork()
-	}()
-	<-done
+		return c.openTerminal()
+	}
+	if err := o.Root.enter(o.Process.Privileged); err != nil {
+		return err
+	}
+	if err := c.openTerminal(); err != nil {
+		return err
+	}
+	if err := c.bindConsole(); err != nil {
+		return err
+	}
+	return o.Root.seal()
+}
+
+// Start executes the process and returns its number as vminitd sees it. It may
+// be called once. An *Error tells what is wrong with the process itself.
+func (c *Child) Start() (pid int, err error) {
+	defer c.release()
+	err = c.thread.do(func() (err error) {
+		pid, err = c.start()
+		return err
+	})
 	return pid, err
 }
 
-func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+// start runs on the thread.
+func (c *Child) start() (pid int, err error) {
+	p := c.options.Process
+	id, err := lookUpUser(p.User, p.Groups)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make control socket: %w", err)
+		return 0, &Error{reason.User, err}
 	}
-	theirs = os.NewFile(uintptr(fds[1]), "control")
-	f := os.NewFile(uintptr(fds[0]), "control")
-	defer f.Close()
-	c, err := net.FileConn(f)
+	if err := enterDirectory(p.Cwd); err != nil {
+		return 0, &Error{reason.Directory, err}
+	}
+	env := completeEnv(p.Env, id.home, p.Terminal)
+	path, err := lookUpProgram(p.Args[0], env)
 	if err != nil {
-		theirs.Close()
-		return nil, nil, fmt.Errorf("make control socket: %w", err)
+		return 0, err
 	}
-	return c.(*net.UnixConn), theirs, nil
-}
-
-// Prepare tells vmlaunch what to do and waits until it is ready to Go.
-func (c *Child) Prepare(s Spec) error {
-	if s.Root == nil {
-		s.Target = targetFD
-	}
-	line, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	if _, err := c.control.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("talk to vmlaunch: %w", err)
-	}
-	// The terminal comes with the first byte of the answer.
-	var first [1]byte
-	oob := make([]byte, unix.CmsgSpace(4))
-	n, oobn, _, _, err := c.control.ReadMsgUnix(first[:], oob)
-	if err != nil || n == 0 {
-		return fmt.Errorf("vmlaunch ended before it was ready: %w", errors.Join(err, io.ErrUnexpectedEOF))
-	}
-	if err := c.takeTerminal(oob[:oobn]); err != nil {
-		return err
-	}
-	rest, err := c.in.ReadBytes('\n')
-	if err != nil {
-		return fmt.Errorf("vmlaunch ended before it was ready: %w", err)
-	}
-	return answer(append(first[:], rest...))
-}
-
-func (c *Child) takeTerminal(oob []byte) error {
-	if len(oob) == 0 {
-		return nil
-	}
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return fmt.Errorf("take the terminal: %w", err)
-	}
-	for _, m := range messages {
-		fds, err := unix.ParseUnixRights(&m)
-		if err != nil {
-			return fmt.Errorf("take the terminal: %w", err)
-		}
-		for _, fd := range fds {
-			unix.SetNonblock(fd, true) // so that the runtime's poller can wait for it
-			c.Terminal = os.NewFile(uintptr(fd), "terminal")
+	if p.Terminal {
+		if err := unix.Fchown(int(c.options.Stdio[0].Fd()), id.uid, -1); err != nil {
+			return 0, fmt.Errorf("give the terminal to the user: %w", err)
 		}
 	}
-	return nil
+	if err := restrict(p.Privileged, p.NoNewPrivileges); err != nil {
+		return 0, err
+	}
+	unix.Umask(0o022)
+	list := &calls{}
+	if c.options.Root != nil {
+		c.options.Root.finish(list, p.Privileged)
+	}
+	c.takeStdio(list)
+	id.assume(list)
+	var none unix.Sigset_t
+	list.keep = append(list.keep, &none)
+	list.add("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, kernelSigset)
+	list.add("execute", unix.SYS_EXECVE, list.text(path), list.texts(p.Args), list.texts(env))
+	pid, c.Pidfd, err = list.fork(c.options.Cgroup)
+	if e := (*callError)(nil); errors.As(err, &e) && e.index == len(list.list)-1 {
+		return 0, execFailure(p.Args[0], e.errno)
+	}
+	return pid, err
 }
 
-// answer reads a message: nil when it says that all is well.
-func answer(line []byte) error {
-	var m Message
-	if err := json.Unmarshal(line, &m); err != nil {
-		return fmt.Errorf("vmlaunch said %q: %w", line, err)
+// kernelSigset is the size of the kernel's sigset_t in bytes (rt_sigprocmask(2)).
+const kernelSigset = 8
+
+// takeStdio makes the standard streams the process's descriptors 0 to 2, and a
+// terminal its controlling one.
+func (c *Child) takeStdio(list *calls) {
+	list.add("make a session", unix.SYS_SETSID)
+	for i, f := range c.options.Stdio {
+		list.add("take standard streams", unix.SYS_DUP3, f.Fd(), uintptr(i), 0)
 	}
-	if m.Ready {
-		return nil
+	if c.options.Process.Terminal {
+		list.add("take the terminal", unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
 	}
-	return &Error{m.Reason, m.Error}
 }
 
-// Go lets the process begin and returns when it has, or why it could not.
-func (c *Child) Go() error {
-	defer c.control.Close()
-	if _, err := c.control.Write([]byte{'\n'}); err != nil {
-		return fmt.Errorf("talk to vmlaunch: %w", err)
-	}
-	line, err := c.in.ReadBytes('\n')
-	if errors.Is(err, io.EOF) && len(line) == 0 {
-		return nil // the socket closed with execve(2)
-	}
-	if err != nil {
-		return fmt.Errorf("talk to vmlaunch: %w", err)
-	}
-	return answer(line)
-}
-
-// Abandon ends a child that is not to Go.
+// Abandon gives up a child instead of starting it.
 func (c *Child) Abandon() {
-	c.control.Close()
+	c.release()
 	if c.Terminal != nil {
 		c.Terminal.Close()
 	}
+}
+
+// release lets go of what only the process itself needs.
+func (c *Child) release() {
+	c.thread.end()
+	for _, f := range c.options.Stdio {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// execFailure gives the errors of execve(2) their reasons.
+func execFailure(name string, err error) error {
+	why := ""
+	switch {
+	case errors.Is(err, unix.ENOENT): // the file is there: its interpreter is not
+		return &Error{reason.NotFound, fmt.Errorf("exec: %q: its interpreter is missing: no such file or directory", name)}
+	case errors.Is(err, unix.ENOEXEC):
+		return &Error{reason.NotExecutable, fmt.Errorf("exec: %q: exec format error: not a program for this machine: permission denied", name)}
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM), errors.Is(err, unix.ETXTBSY), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ELIBBAD):
+		why = reason.NotExecutable
+	}
+	return &Error{why, fmt.Errorf("exec: %q: %w", name, err)}
 }

@@ -10,167 +10,172 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mdlayher/vsock"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/guest/cgroup"
 	"github.com/skerry-app/skerry/guest/launch"
-	"github.com/skerry-app/skerry/guest/stream"
 )
+
+// Exit is how a process ended.
+type Exit struct {
+	Status unix.WaitStatus
+	At     time.Time
+	// OOMKilled tells that the container's memory limit killed something
+	// while the process ran.
+	OOMKilled bool
+}
 
 // Process is one process of the container, from its preparation to its end.
 type Process struct {
-	id      string
-	child   *launch.Child
-	streams streams
+	id       string
+	child    *launch.Child
+	terminal *os.File // nil without one
+	streams  streams
+	ended    chan struct{} // closed when exit or never is set
+	exit     Exit
+	never    error // why it will never run
 
-	mu      sync.Mutex
-	started bool
-	ended   chan struct{} // closed when status is set
-	status  unix.WaitStatus
-	at      time.Time
+	mu    sync.Mutex
+	state state
 }
 
-// streams are the host's ends.
-type streams struct{ in, out, err *vsock.Conn }
+// state is where a process is in its life.
+type state int
 
-func (s streams) close() {
-	for _, c := range []*vsock.Conn{s.in, s.out, s.err} {
-		if c != nil {
-			c.Close()
-		}
-	}
-}
+const (
+	preparing state = iota
+	ready           // to start
+	started         // running or ended
+	failed          // to prepare or start, or given up
+	forgotten       // after its end
+)
 
-// dial opens all streams that the host waits for, side by side.
-func dial(ctx context.Context, p *api.Process) (s streams, err error) {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, one := range []struct {
-		id uint64
-		to **vsock.Conn
-	}{{p.StdinStream, &s.in}, {p.StdoutStream, &s.out}, {p.StderrStream, &s.err}} {
-		if one.id != 0 {
-			g.Go(func() (err error) {
-				*one.to, err = stream.Dial(ctx, one.id)
-				return err
-			})
-		}
-	}
-	if err := g.Wait(); err != nil {
-		s.close()
-		return streams{}, err
-	}
-	return s, nil
-}
-
-// ends are the process's ends of its streams while it is being started, and
-// what copies the others.
-type ends struct {
-	stdio [3]*os.File
-	start []func()
-	ours  []*os.File
-}
-
-// close closes the process's ends: it has its own by now, or never will.
-func (e *ends) close() {
-	for _, f := range e.stdio {
-		if f != nil {
-			f.Close()
-		}
-	}
-}
-
-// connect makes the pipes between streams and process. Without a stream it is
-// /dev/null, and with a terminal too: the terminal comes later.
-func connect(s streams, terminal bool) (e *ends, err error) {
-	e = &ends{}
-	defer func() {
-		if err != nil {
-			e.close()
-			for _, f := range e.ours {
-				f.Close()
-			}
-		}
-	}()
-	for i, c := range []*vsock.Conn{s.in, s.out, s.err} {
-		if c == nil || terminal {
-			if e.stdio[i], err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
-				return e, err
-			}
-			continue
-		}
-		r, w, err := stream.Pipe()
-		if err != nil {
-			return e, err
-		}
-		if i == 0 {
-			e.stdio[i], e.ours = r, append(e.ours, w)
-			e.start = append(e.start, func() { stream.In(w, c, true) })
-		} else {
-			e.stdio[i], e.ours = w, append(e.ours, r)
-			e.start = append(e.start, func() { stream.Out(c, r) })
-		}
-	}
-	return e, nil
-}
-
-// ID returns the process's name.
-func (p *Process) ID() string { return p.id }
-
-// Pid returns its number as vminitd sees it.
-func (p *Process) Pid() int { return p.child.Pid }
-
-// Start lets the prepared process begin. A failure is a *launch.Error if the
-// program could not be executed.
-func (p *Process) Start() error {
+// Start executes the prepared process and returns its number as the container
+// sees it. An error is a *launch.Error if the program could not be executed.
+func (p *Process) Start(r *Reaper) (pid int32, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.started {
-		return fmt.Errorf("process %s has been started already", p.id)
+	if p.state != ready {
+		return 0, fmt.Errorf("process %q: %w", p.id, ErrNotReady)
 	}
-	p.started = true
-	return p.child.Go()
+	kills := cgroup.OOMKills()
+	exited, err := r.Start(func() (int, error) {
+		outer, err := p.child.Start()
+		if err == nil {
+			pid = InnerPid(outer) // it is there, dead or alive, until it is collected
+		}
+		return outer, err
+	})
+	if err != nil {
+		p.fail()
+		return 0, err
+	}
+	p.state = started
+	p.streams.run(p.terminal)
+	go func() {
+		p.exit = Exit{<-exited, time.Now(), cgroup.OOMKills() > kills}
+		close(p.ended)
+	}()
+	return pid, nil
 }
 
-// Wait returns how the process ended.
-func (p *Process) Wait(ctx context.Context) (unix.WaitStatus, time.Time, error) {
+// Wait returns how the process ended, or ErrNotRunning when it never will run.
+func (p *Process) Wait(ctx context.Context) (Exit, error) {
 	select {
 	case <-p.ended:
-		return p.status, p.at, nil
+		return p.exit, p.never
 	case <-ctx.Done():
-		return 0, time.Time{}, context.Cause(ctx)
+		return Exit{}, context.Cause(ctx)
 	}
 }
 
-// Signal sends a signal to the process; one that has ended takes none and
+// Signal sends a signal to the process. One that has ended takes none and
 // gives no error.
 func (p *Process) Signal(sig unix.Signal) error {
-	select {
-	case <-p.ended:
-		return nil
-	default:
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state != started && p.state != forgotten {
+		return fmt.Errorf("send signal %d to process %q: %w", sig, p.id, ErrNotRunning)
 	}
-	if err := unix.Kill(p.child.Pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("send %v to process %s: %w", sig, p.id, err)
+	if p.hasEnded() {
+		return nil
+	}
+	if err := unix.PidfdSendSignal(p.child.Pidfd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("send signal %d to process %q: %w", sig, p.id, err)
 	}
 	return nil
 }
 
-// Resize sets the size of its terminal.
+// Resize sets the size of its terminal; the terminal of a process that has
+// ended keeps what it has.
 func (p *Process) Resize(rows, columns uint16) error {
-	if p.child.Terminal == nil {
-		return fmt.Errorf("process %s has no terminal", p.id)
+	if p.terminal == nil {
+		return fmt.Errorf("process %q has no terminal", p.id)
 	}
-	raw, err := p.child.Terminal.SyscallConn()
+	raw, err := p.terminal.SyscallConn()
 	if err != nil {
-		return err
+		return fmt.Errorf("resize terminal of process %q: %w", p.id, err)
 	}
-	var ierr error
-	if err := raw.Control(func(fd uintptr) {
-		ierr = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns})
-	}); err != nil {
-		return err
+	size := unix.Winsize{Row: rows, Col: columns}
+	var set error
+	err = raw.Control(func(fd uintptr) { set = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &size) })
+	if errors.Is(err, os.ErrClosed) {
+		return nil
 	}
-	return ierr
+	if err := errors.Join(err, set); err != nil {
+		return fmt.Errorf("resize terminal of process %q: %w", p.id, err)
+	}
+	return nil
+}
+
+func (p *Process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// abandon gives up a process that has not been started and tells whether it
+// had.
+func (p *Process) abandon() (wasStarted bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch p.state {
+	case started, forgotten:
+		return true
+	case ready:
+		p.child.Abandon()
+		p.fail()
+	case preparing:
+		p.state = failed
+	}
+	return false
+}
+
+// forget releases what a process that has ended still holds, but for output
+// that goes on.
+func (p *Process) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state == forgotten {
+		return
+	}
+	p.state = forgotten
+	unix.Close(p.child.Pidfd)
+	if in := p.streams.host[0]; in != nil {
+		in.Close() // nobody reads it any more
+	}
+}
+
+// fail lets go of a prepared process that will not run, with the lock held.
+func (p *Process) fail() {
+	p.state = failed
+	p.never = fmt.Errorf("process %q: %w", p.id, ErrNotRunning)
+	close(p.ended)
+	p.streams.close()
+	if p.terminal != nil {
+		p.terminal.Close()
+	}
 }

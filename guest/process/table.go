@@ -8,20 +8,21 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/guest/api"
 	"github.com/skerry-app/skerry/guest/launch"
-	"github.com/skerry-app/skerry/guest/stream"
 )
 
-// Errors of a Table that callers tell apart.
+// Errors that callers tell apart.
 var (
-	ErrUnknown = errors.New("no such process")
-	ErrExists  = errors.New("a process of this name exists already")
-	ErrRunning = errors.New("the process still runs")
+	ErrUnknown    = errors.New("no such process")
+	ErrExists     = errors.New("a process of this name exists already")
+	ErrNotReady   = errors.New("the process is not ready to start, or has been started before")
+	ErrNotRunning = errors.New("the process has not been started")
+	ErrRunning    = errors.New("the process still runs")
+	ErrNoInit     = errors.New("the container's first process does not run")
 )
 
 // Init is the name of the container's first process.
@@ -55,90 +56,52 @@ func (t *Table) Get(id string) (*Process, error) {
 }
 
 // Create prepares a process and connects its streams. With root set it is the
-// container's first.
+// container's first. What is wrong with the process itself is a *launch.Error.
 func (t *Table) Create(ctx context.Context, spec *api.Process, root *launch.Root) (err error) {
-	if len(spec.Args) == 0 || spec.Args[0] == "" {
-		return errors.New("a process needs a program")
-	}
-	if spec.Terminal && spec.StderrStream != 0 {
-		return errors.New("a process with a terminal has no stderr of its own")
-	}
-	target := -1
+	o := launch.Options{Process: spec, Root: root, Target: -1, Cgroup: int(t.cgroup.Fd())}
 	if root == nil {
-		if target, err = t.target(); err != nil {
+		if o.Target, err = t.target(); err != nil {
 			return err
 		}
-		defer unix.Close(target)
+		defer unix.Close(o.Target)
 	}
 	p := &Process{id: spec.Id, ended: make(chan struct{})}
 	if err := t.add(p); err != nil {
 		return err
 	}
-	if err := t.prepare(ctx, p, spec, root, target); err != nil {
+	if err := p.prepare(ctx, o); err != nil {
 		t.drop(p)
 		return err
 	}
 	return nil
 }
 
-func (t *Table) prepare(ctx context.Context, p *Process, spec *api.Process, root *launch.Root, target int) (err error) {
-	if p.streams, err = dial(ctx, spec); err != nil {
+func (p *Process) prepare(ctx context.Context, o launch.Options) (err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state == failed { // deleted already
+		return fmt.Errorf("process %q: %w", p.id, ErrUnknown)
+	}
+	if p.streams, o.Stdio, err = connect(ctx, o.Process); err != nil {
 		return err
 	}
-	e, err := connect(p.streams, spec.Terminal)
-	if err != nil {
+	if p.child, err = launch.Prepare(o); err != nil {
 		p.streams.close()
 		return err
 	}
-	defer e.close()
-	exited, err := t.reaper.Start(func() (pid int, err error) {
-		p.child, err = launch.Fork(launch.Options{Program: launch.Program, Cgroup: int(t.cgroup.Fd()), Target: target, Stdio: e.stdio})
-		if err != nil {
-			return 0, err
-		}
-		return p.child.Pid, nil
-	})
-	if err != nil {
-		for _, f := range e.ours {
-			f.Close()
-		}
-		p.streams.close()
-		return err
-	}
-	go p.collect(exited)
-	err = p.child.Prepare(launch.Spec{Root: root, Args: spec.Args, Env: spec.Env, Cwd: spec.Cwd, User: spec.User, Groups: spec.Groups,
-		Terminal: spec.Terminal, Rows: uint16(spec.Rows), Cols: uint16(spec.Columns), Privileged: spec.Privileged, NoNewPrivs: spec.NoNewPrivileges})
-	for _, start := range e.start {
-		go start()
-	}
-	if err != nil {
-		p.child.Abandon()
-		return err
-	}
-	p.connectTerminal()
+	p.terminal = p.child.Terminal
+	p.state = ready
 	return nil
 }
 
-// connectTerminal copies between a terminal and its streams. Two descriptors,
-// because each direction closes its own when it ends.
-func (p *Process) connectTerminal() {
-	terminal := p.child.Terminal
-	if terminal == nil {
-		return
+// Start executes a prepared process and returns its number as the container
+// sees it.
+func (t *Table) Start(id string) (pid int32, err error) {
+	p, err := t.Get(id)
+	if err != nil {
+		return 0, err
 	}
-	if p.streams.in != nil {
-		go stream.In(terminal, p.streams.in, false)
-	}
-	if p.streams.out != nil {
-		go stream.Out(p.streams.out, terminal)
-	}
-}
-
-// collect keeps how the process ended.
-func (p *Process) collect(exited <-chan unix.WaitStatus) {
-	p.status = <-exited
-	p.at = time.Now()
-	close(p.ended)
+	return p.Start(t.reaper)
 }
 
 func (t *Table) add(p *Process) error {
@@ -160,63 +123,57 @@ func (t *Table) drop(p *Process) {
 	delete(t.processes, p.id)
 }
 
-// target opens the container's first process.
-func (t *Table) target() (int, error) {
+// target returns a pidfd of the container's first process, for the caller to
+// close.
+func (t *Table) target() (pidfd int, err error) {
 	first, err := t.Get(Init)
 	if err != nil {
-		return -1, fmt.Errorf("the container has no first process: %w", err)
+		return -1, ErrNoInit
 	}
-	select {
-	case <-first.ended:
-		return -1, errors.New("the container's first process has ended")
-	default:
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	if first.state != started || first.hasEnded() {
+		return -1, ErrNoInit
 	}
-	fd, err := unix.PidfdOpen(first.Pid(), 0)
-	if err != nil {
-		return -1, fmt.Errorf("open the container's first process: %w", err)
-	}
-	return fd, nil
+	return unix.FcntlInt(uintptr(first.child.Pidfd), unix.F_DUPFD_CLOEXEC, 0)
 }
 
 // Delete forgets a process that has ended or was never started. One that is
-// not known is deleted already.
+// not known is deleted already. Output that others still write goes on to its
+// end.
 func (t *Table) Delete(id string) error {
 	p, err := t.Get(id)
 	if err != nil {
 		return nil
 	}
-	p.mu.Lock()
-	started := p.started
-	p.started = true // it cannot be started any more
-	p.mu.Unlock()
-	if !started {
-		p.child.Abandon()
-	} else {
-		select {
-		case <-p.ended:
-		default:
+	if p.abandon() {
+		if !p.hasEnded() {
 			return fmt.Errorf("process %q: %w", id, ErrRunning)
 		}
-	}
-	if p.child.Terminal != nil {
-		p.child.Terminal.Close()
-	}
-	if p.streams.in != nil {
-		p.streams.in.Close() // output goes on to its end, input has none
+		p.forget()
 	}
 	t.drop(p)
 	return nil
 }
 
-// KillAll kills every process of the container and waits for its first to end.
+// KillAll ends the container: it gives up what was not started, kills the first
+// process, and the rest with it, and waits until that is gone.
 func (t *Table) KillAll(ctx context.Context) error {
+	t.mu.Lock()
+	var all []*Process
+	for _, p := range t.processes {
+		all = append(all, p)
+	}
+	t.mu.Unlock()
+	for _, p := range all {
+		p.abandon()
+	}
 	first, err := t.Get(Init)
-	if err != nil {
+	if err != nil || first.Signal(unix.SIGKILL) != nil { // never created or never started
 		return nil
 	}
-	if err := first.Signal(unix.SIGKILL); err != nil { // its namespace goes with it
-		return err
+	if _, err := first.Wait(ctx); err != nil {
+		return fmt.Errorf("wait for the container's end: %w", err)
 	}
-	_, _, err = first.Wait(ctx)
-	return err
+	return nil
 }

@@ -28,7 +28,7 @@ const (
 	imageDir   = "/run/container/image"
 	scratchDir = "/run/container/scratch"
 	filesDir   = "/run/container/files"
-	rootDir    = "/run/container/rootfs" // vmlaunch puts the container's root there
+	rootDir    = "/run/container/rootfs" // where it is put together
 )
 
 // Configure implements api.AgentServer.
@@ -41,7 +41,7 @@ func (s *Server) Configure(ctx context.Context, r *api.ConfigureRequest) (*api.C
 	if r.Root == nil || r.Process == nil || r.Names == nil {
 		return nil, status.Error(codes.InvalidArgument, "root, names and process are needed")
 	}
-	s.configured = true
+	s.configured, s.root = true, r.Root
 	if err := s.configure(ctx, r); err != nil {
 		return nil, failed(err)
 	}
@@ -73,8 +73,8 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 	}
 	r.Process.Id = process.Init
 	return s.table.Create(ctx, r.Process, &launch.Root{
-		Lower: imageDir, Upper: filepath.Join(scratchDir, "upper"), Work: filepath.Join(scratchDir, "work"),
-		ReadOnly: r.Root.ReadOnly, Mounts: sortedMounts(r.Mounts), Hostname: r.Names.Hostname, Domain: r.Names.Domainname, Files: files,
+		Stage: rootDir, Lower: imageDir, Upper: filepath.Join(scratchDir, "upper"), Work: filepath.Join(scratchDir, "work"),
+		Cgroup: cgroup.Container, ReadOnly: r.Root.ReadOnly, Mounts: sortedMounts(r.Mounts), Hostname: r.Names.Hostname, Domain: r.Names.Domainname, Files: files,
 	})
 }
 
@@ -91,12 +91,20 @@ func mountDisks(r *api.Root) error {
 	return disk.Mount(r.ScratchDisk, scratchDir, unix.MS_NOATIME, "discard")
 }
 
-// unmountDisks flushes and unmounts both disks.
-func unmountDisks() error { return errors.Join(disk.Unmount(scratchDir), disk.Unmount(imageDir)) }
+// unmountDisks unmounts the scratch disk and then the image's.
+func unmountDisks(ctx context.Context, r *api.Root) error {
+	return errors.Join(disk.Unmount(ctx, r.ScratchDisk, scratchDir), disk.Unmount(ctx, r.ImageDisk, imageDir))
+}
 
 // machineSysctls hold for every machine: memory is the container's to promise,
-// and databases map many files.
-var machineSysctls = map[string]string{"vm.overcommit_memory": "1", "vm.max_map_count": "262144"}
+// databases map many files, and what Docker allows in a network namespace:
+// low ports and pings without capabilities.
+var machineSysctls = map[string]string{
+	"vm.overcommit_memory":                "1",
+	"vm.max_map_count":                    "262144",
+	"net.ipv4.ip_unprivileged_port_start": "0",
+	"net.ipv4.ping_group_range":           "0 2147483647",
+}
 
 func setSysctls(asked map[string]string) error {
 	for _, settings := range []map[string]string{machineSysctls, asked} {
@@ -110,7 +118,7 @@ func setSysctls(asked map[string]string) error {
 	return nil
 }
 
-// writeFiles writes the files about names; vmlaunch binds them over the
+// writeFiles writes the files about names; they are bound over the
 // image's.
 func writeFiles(n *api.Names) (map[string]string, error) {
 	var hosts, resolv strings.Builder
@@ -139,13 +147,7 @@ func writeFiles(n *api.Names) (map[string]string, error) {
 }
 
 // sortedMounts puts mounts of outer directories before those inside them.
-func sortedMounts(mounts []*api.Mount) []launch.Mount {
-	var sorted []launch.Mount
-	for _, m := range mounts {
-		sorted = append(sorted, launch.Mount{Type: m.Type, Source: m.Source, Target: filepath.Clean("/" + m.Target), Options: m.Options})
-	}
-	slices.SortStableFunc(sorted, func(a, b launch.Mount) int {
-		return strings.Count(a.Target, "/") - strings.Count(b.Target, "/")
-	})
-	return sorted
+func sortedMounts(mounts []*api.Mount) []*api.Mount {
+	depth := func(m *api.Mount) int { return strings.Count(filepath.Clean("/"+m.Target+"/."), "/") }
+	return slices.SortedStableFunc(slices.Values(mounts), func(a, b *api.Mount) int { return depth(a) - depth(b) })
 }

@@ -34,7 +34,8 @@ type Server struct {
 
 	mu         sync.Mutex
 	configured bool
-	address    string // of the container's first interface
+	root       *api.Root // once configured
+	address    string    // of the container's first interface
 }
 
 // New returns a server; initStarted and serving are times since the kernel
@@ -66,14 +67,11 @@ func (s *Server) CreateProcess(ctx context.Context, r *api.CreateProcessRequest)
 
 // StartProcess implements api.AgentServer.
 func (s *Server) StartProcess(_ context.Context, r *api.StartProcessRequest) (*api.StartProcessResponse, error) {
-	p, err := s.table.Get(r.Id)
+	pid, err := s.table.Start(r.Id)
 	if err != nil {
 		return nil, failed(err)
 	}
-	if err := p.Start(); err != nil {
-		return nil, failed(err)
-	}
-	return &api.StartProcessResponse{Pid: innerPid(p.Pid())}, nil
+	return &api.StartProcessResponse{Pid: pid}, nil
 }
 
 // WaitProcess implements api.AgentServer.
@@ -82,15 +80,14 @@ func (s *Server) WaitProcess(ctx context.Context, r *api.WaitProcessRequest) (*a
 	if err != nil {
 		return nil, failed(err)
 	}
-	st, at, err := p.Wait(ctx)
+	e, err := p.Wait(ctx)
 	if err != nil {
 		return nil, failed(err)
 	}
-	w := &api.WaitProcessResponse{ExitCode: int32(st.ExitStatus()), ExitedAt: timestamppb.New(at)}
-	if st.Signaled() {
-		w.Signal = int32(st.Signal())
+	w := &api.WaitProcessResponse{ExitCode: int32(e.Status.ExitStatus()), OomKilled: e.OOMKilled, ExitedAt: timestamppb.New(e.At)}
+	if e.Status.Signaled() {
+		w.Signal = int32(e.Status.Signal())
 		w.ExitCode = 128 + w.Signal
-		w.OomKilled = st.Signal() == unix.SIGKILL && cgroup.OOMKills() > 0
 	}
 	return w, nil
 }
@@ -103,7 +100,7 @@ func (s *Server) SignalProcess(_ context.Context, r *api.SignalProcessRequest) (
 	}
 	sig := unix.Signal(r.Signal)
 	if r.All {
-		err = signalAll(sig)
+		err = cgroup.Signal(sig)
 	} else {
 		err = p.Signal(sig)
 	}
@@ -164,15 +161,21 @@ func setTime(t *timestamppb.Timestamp) error {
 	return nil
 }
 
-// killTimeout bounds how long a killed container may take to be gone.
-const killTimeout = 10 * time.Second
+// shutdownTimeout bounds how long it may take to kill the container and to
+// unmount its disks.
+const shutdownTimeout = 15 * time.Second
 
 // Shutdown implements api.AgentServer.
 func (s *Server) Shutdown(ctx context.Context, _ *api.ShutdownRequest) (*api.ShutdownResponse, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, killTimeout, errors.New("the container's processes did not end"))
+	s.mu.Lock()
+	root := s.root
+	s.mu.Unlock()
+	if root == nil {
+		return &api.ShutdownResponse{}, nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, shutdownTimeout, errors.New("the container holds on to it"))
 	defer cancel()
-	err := s.table.KillAll(ctx)
-	if err := errors.Join(err, unmountDisks()); err != nil {
+	if err := errors.Join(s.table.KillAll(ctx), unmountDisks(ctx, root)); err != nil {
 		unix.Sync() // the least that can be done
 		return nil, failed(err)
 	}
@@ -185,7 +188,7 @@ func failed(err error) error {
 	code := codes.Internal
 	switch {
 	case errors.As(err, &le):
-		st := status.New(codes.FailedPrecondition, le.Text)
+		st := status.New(codes.FailedPrecondition, le.Error())
 		if le.Reason == "" {
 			return st.Err()
 		}
@@ -198,7 +201,7 @@ func failed(err error) error {
 		code = codes.NotFound
 	case errors.Is(err, process.ErrExists):
 		code = codes.AlreadyExists
-	case errors.Is(err, process.ErrRunning):
+	case errors.Is(err, process.ErrRunning), errors.Is(err, process.ErrNotRunning), errors.Is(err, process.ErrNotReady), errors.Is(err, process.ErrNoInit):
 		code = codes.FailedPrecondition
 	case errors.Is(err, context.Canceled):
 		code = codes.Canceled

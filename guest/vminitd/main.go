@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log"
 	"net"
@@ -34,7 +35,9 @@ func main() {
 	}
 	log.SetPrefix("vminitd: ")
 	log.SetFlags(0)
-	signal.Ignore(unix.SIGPIPE)
+	// Caught and not ignored: what is ignored stays so in the processes of the
+	// container (execve(2)).
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	err := run(started)
 	// An init that ends takes the machine with it; let the host read why.
 	log.Print("cannot go on: ", err)
@@ -55,10 +58,9 @@ func run(started time.Duration) error {
 	if err := boot.Mount(); err != nil {
 		return err
 	}
-	if err := cgroup.Setup(); err != nil {
+	if err := errors.Join(boot.SetLimits(), boot.Protect(), cgroup.Setup()); err != nil {
 		return err
 	}
-	raiseFileLimit()
 	group, err := cgroup.Open()
 	if err != nil {
 		return err
@@ -89,7 +91,7 @@ func callHost() error {
 type hostListener struct{ *vsock.Listener }
 
 func listen(port uint32) (net.Listener, error) {
-	l, err := vsock.Listen(port, nil)
+	l, err := vsock.ListenContextID(unix.VMADDR_CID_ANY, port, nil)
 	if err != nil {
 		return nil, fmt.Errorf("listen on vsock port %d: %w", port, err)
 	}
@@ -107,14 +109,6 @@ func (l hostListener) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		c.Close()
-	}
-}
-
-// raiseFileLimit lets many streams be open at once.
-func raiseFileLimit() {
-	limit := unix.Rlimit{Cur: 1 << 20, Max: 1 << 20}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		log.Print("raise the limit of open files: ", err)
 	}
 }
 

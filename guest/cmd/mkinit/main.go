@@ -1,8 +1,8 @@
 // Command mkinit writes the disk that a machine boots from: a read-only ext4
-// file system with the programs it is given in /sbin and the directories that
-// are mounted over. The same programs give the same bytes.
+// file system with vminitd in /sbin and the directories that are mounted over.
+// The same program gives the same bytes.
 //
-//	mkinit OUTPUT PROGRAM...
+//	mkinit PROGRAM OUTPUT
 package main
 
 import (
@@ -16,22 +16,30 @@ import (
 	"github.com/skerry-app/skerry/ext4"
 )
 
+// name is what the kernel is told to run: init=/sbin/vminitd.
+const name = "vminitd"
+
 // mountPoints are the directories that vminitd mounts over.
 var mountPoints = []string{"dev", "proc", "run", "sys", "tmp"}
 
 func main() {
-	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: mkinit OUTPUT PROGRAM...")
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: mkinit PROGRAM OUTPUT")
 		os.Exit(2)
 	}
-	if err := write(os.Args[1], os.Args[2:]); err != nil {
+	if err := write(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "mkinit:", err)
 		os.Exit(1)
 	}
 }
 
 // write makes the disk under another name and renames it when it is complete.
-func write(output string, programs []string) (err error) {
+func write(program, output string) (err error) {
+	p, err := os.Open(program)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
 	f, err := os.CreateTemp(filepath.Dir(output), ".tmp-*")
 	if err != nil {
 		return err
@@ -42,8 +50,8 @@ func write(output string, programs []string) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	if err := fill(f, programs); err != nil {
-		return err
+	if err := fill(f, p); err != nil {
+		return fmt.Errorf("write %s: %w", output, err)
 	}
 	if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
 		return err
@@ -51,58 +59,30 @@ func write(output string, programs []string) (err error) {
 	return os.Rename(f.Name(), output)
 }
 
-func fill(f *os.File, programs []string) error {
-	id, err := digest(programs)
+func fill(f, program *os.File) error {
+	// The file system's identity comes from the program.
+	h := sha256.New()
+	size, err := io.Copy(h, program)
 	if err != nil {
 		return err
 	}
-	w, err := ext4.NewWriter(f, ext4.Options{Label: "skerry-init", UUID: id})
+	if _, err := program.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	w, err := ext4.NewWriter(f, ext4.Options{Label: "skerry-init", UUID: [16]byte(h.Sum(nil))})
+	if err != nil {
+		return err
+	}
+	data, err := w.Data(program, size)
 	if err != nil {
 		return err
 	}
 	root, sbin := ext4.NewDir(0o755), ext4.NewDir(0o755)
+	sbin.Set(name, ext4.NewFile(0o755, data))
 	root.Set("sbin", sbin)
-	for _, name := range mountPoints {
-		root.Set(name, ext4.NewDir(0o755))
-	}
-	for _, path := range programs {
-		data, err := copyIn(w, path)
-		if err != nil {
-			return err
-		}
-		sbin.Set(filepath.Base(path), ext4.NewFile(0o755, data))
+	for _, dir := range mountPoints {
+		root.Set(dir, ext4.NewDir(0o755))
 	}
 	_, err = w.Close(root)
 	return err
-}
-
-func copyIn(w *ext4.Writer, path string) (*ext4.Blob, error) {
-	p, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer p.Close()
-	st, err := p.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return w.Data(p, st.Size())
-}
-
-// digest makes the file system's identity from the programs.
-func digest(programs []string) (id [16]byte, err error) {
-	h := sha256.New()
-	for _, path := range programs {
-		p, err := os.Open(path)
-		if err != nil {
-			return id, err
-		}
-		_, err = io.Copy(h, p)
-		p.Close()
-		if err != nil {
-			return id, err
-		}
-	}
-	copy(id[:], h.Sum(nil))
-	return id, nil
 }

@@ -1,0 +1,116 @@
+//go:build linux
+
+package launch
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/skerry-app/skerry/guest/api"
+)
+
+// join puts the calling thread into all namespaces of a container's first
+// process; that of process numbers counts for what the thread forks.
+func join(pidfd int) error {
+	// Threads share root and working directory, and setns(2) refuses a mount
+	// namespace to a thread that does.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("unshare working directory: %w", err)
+	}
+	const all = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP
+	if err := unix.Setns(pidfd, all); err != nil {
+		return fmt.Errorf("join the container's namespaces: %w", err)
+	}
+	return nil
+}
+
+// Root says what a container's file system is made of.
+type Root struct {
+	Stage    string // directory of the machine where it is put together
+	Lower    string // directory with the image
+	Upper    string // the overlay's writable layer
+	Work     string
+	Cgroup   string // directory of the container's control group
+	ReadOnly bool
+	Mounts   []*api.Mount      // beside the usual ones, outer ones first
+	Files    map[string]string // path inside the container: file to be bound there
+	Hostname string
+	Domain   string
+
+	masked, readOnly []place
+}
+
+// enter puts the calling thread into new namespaces, puts a container's file
+// system together there and makes it the root.
+func (r *Root) enter(privileged bool) error {
+	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC); err != nil {
+		return fmt.Errorf("make the container's namespaces: %w", err)
+	}
+	r.masked, r.readOnly = present(maskedPaths), present(readOnlyPaths)
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	options := "lowerdir=" + r.Lower + ",upperdir=" + r.Upper + ",workdir=" + r.Work
+	if err := unix.Mount("overlay", r.Stage, "overlay", 0, options); err != nil {
+		return fmt.Errorf("mount the container's root: %w", err)
+	}
+	stage, err := openStage(r.Stage)
+	if err != nil {
+		return err
+	}
+	defer stage.close()
+	if err := stage.mountUsual(r.Cgroup, privileged); err != nil {
+		return err
+	}
+	for _, m := range r.Mounts {
+		if err := stage.mountRequested(m); err != nil {
+			return err
+		}
+	}
+	for target, source := range r.Files {
+		if err := stage.bind(source, target, 0); err != nil {
+			return err
+		}
+	}
+	if err := unix.Sethostname([]byte(r.Hostname)); err != nil {
+		return fmt.Errorf("set host name: %w", err)
+	}
+	if err := unix.Setdomainname([]byte(r.Domain)); err != nil {
+		return fmt.Errorf("set domain name: %w", err)
+	}
+	return stage.pivot()
+}
+
+// seal makes the root read-only, if it is to be, once all is in its place.
+func (r *Root) seal() error {
+	if !r.ReadOnly {
+		return nil
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("make root read-only: %w", err)
+	}
+	return nil
+}
+
+// finish has the first process do what only it can. Its control group becomes
+// the root of what it sees of them, and only inside its PID namespace can that
+// be mounted (proc(5)).
+func (r *Root) finish(list *calls, privileged bool) {
+	list.add("make a namespace of control groups", unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP)
+	list.mount("proc", "/proc", "proc", noSuidDevExec, "")
+	if privileged {
+		return
+	}
+	for _, m := range r.masked {
+		if m.directory {
+			list.mount("tmpfs", m.path, "tmpfs", unix.MS_RDONLY, "nr_inodes=2")
+		} else {
+			list.mount("/dev/null", m.path, "", unix.MS_BIND, "")
+		}
+	}
+	for _, m := range r.readOnly {
+		list.mount(m.path, m.path, "", unix.MS_BIND|unix.MS_REC, "")
+		list.mount("", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|noSuidDevExec, "")
+	}
+}

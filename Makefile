@@ -32,7 +32,7 @@ bin/vminitd:
 	GOOS=linux $(STATIC) -o $@ ./guest/vminitd
 
 bin/init.ext4: bin/vminitd
-	go run ./guest/cmd/mkinit $@ $^
+	go run ./guest/cmd/mkinit $< $@
 
 $(KERNEL): deps
 	kernel/build.sh $@

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/ext4/ext4test"
@@ -173,6 +174,34 @@ func TestStored(t *testing.T) {
 				t.Error("image differs from the first one")
 			}
 		})
+	}
+}
+
+// TestSameBytes writes the same image twice, and another one of the same
+// layers.
+func TestSameBytes(t *testing.T) {
+	below := slicesOf(500, func(i int) item { return file(fmt.Sprint("d/file ", i), strings.Repeat("x", i*100)) })
+	above := slicesOf(200, func(i int) item { return file(fmt.Sprint("d/.wh.file ", i*2), "") })
+	image := func(o layers.Options) []byte {
+		path, _, err := write(t, archives(pack(t, below...), pack(t, above...), pack(t, file("d/new", strings.Repeat("y", 9000)))), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ext4test.Fsck(t, path)
+		p, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, size := range []int64{0, 64 << 20} {
+		one := image(layers.Options{ID: digest.FromString("one"), Size: size})
+		if !bytes.Equal(one, image(layers.Options{ID: digest.FromString("one"), Size: size})) {
+			t.Errorf("size %d: two runs make different images", size)
+		}
+		if bytes.Equal(one, image(layers.Options{ID: digest.FromString("two"), Size: size})) {
+			t.Errorf("size %d: two images have the same UUID", size)
+		}
 	}
 }
 

@@ -148,16 +148,15 @@ func startApp(ctx context.Context, skerry string) (a *app, err error) {
 	if out, err := a.command(ctx, "pull", a.image).CombinedOutput(); err != nil {
 		return a, fmt.Errorf("pull: %w: %s", err, out)
 	}
-	version, err := a.command(ctx, "version").Output()
+	out, err := a.command(ctx, "version", "--format", "json").Output()
 	if err != nil {
-		return a, err
+		return a, fmt.Errorf("version: %w", err)
 	}
-	a.driver = "unknown driver"
-	for line := range strings.Lines(string(version)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(strings.TrimSpace(key), "driver") {
-			a.driver = strings.TrimSpace(value)
-		}
+	var version struct{ App struct{ Driver string } }
+	if err := json.Unmarshal(out, &version); err != nil {
+		return a, fmt.Errorf("version: %w", err)
 	}
+	a.driver = version.App.Driver
 	return a, a.watch(ctx)
 }
 

@@ -58,7 +58,7 @@ command = ["sh", "-c", "until wget -q -O - http://web/; do sleep 0.1; done; exec
 	// Containers outside the project are on another network.
 	address := strings.TrimSpace(a.ok("skerry", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "shop-web"))
 	for _, host := range []string{address, "web"} {
-		if r := a.do(nil, "skerry", "run", "--rm", testImage, "wget", "-T", "5", "-q", "-O", "-", "http://"+host+"/"); r.code == 0 {
+		if r := a.do(nil, "skerry", "run", "--rm", testImage, "sh", "-c", "timeout 5 wget -q -O - http://"+host+"/"); r.code == 0 {
 			t.Errorf("a container outside the project fetched %q from %s", r.stdout, host)
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"io"
+	"math/rand/v2"
 	"regexp"
 	"strings"
 	"syscall"
@@ -77,10 +79,10 @@ const bulk = 250 << 20
 
 func TestLargeStreamsAreByteExact(t *testing.T) {
 	eachClient(t, func(t *testing.T, a *app, client string) {
-		// Both streams at once, different data on each, made inside.
-		const script = `yes 'standard output' | head -c 262144000 & yes 'standard error' | head -c 262144000 >&2; wait`
+		// Both streams at once, different data on each.
+		const script = `files() { yes $1 | head -n 250; }; cat $(files /pattern-out) & cat $(files /pattern-err) >&2; wait`
 		cmd := a.command(t.Context(), client, "run", "--rm", testImage, "sh", "-c", script)
-		out, errs := newCounter("standard output\n"), newCounter("standard error\n")
+		out, errs := newCounter(pattern("out")), newCounter(pattern("err"))
 		cmd.Stdout, cmd.Stderr = out, errs
 		if err := cmd.Run(); err != nil {
 			t.Fatalf("%v\n%s", err, a.log)
@@ -92,9 +94,9 @@ func TestLargeStreamsAreByteExact(t *testing.T) {
 
 func TestLargeInputIsByteExact(t *testing.T) {
 	eachClient(t, func(t *testing.T, a *app, client string) {
-		want := newCounter("standard input\n")
+		want := newCounter(pattern("in"))
 		cmd := a.command(t.Context(), client, "run", "--rm", "-i", testImage, "sha256sum")
-		cmd.Stdin = io.TeeReader(io.LimitReader(&repeater{line: "standard input\n"}, 50<<20), want)
+		cmd.Stdin = io.TeeReader(io.LimitReader(&repeater{text: pattern("in")}, 50<<20), want)
 		out, err := cmd.Output()
 		if err != nil {
 			t.Fatal(err)
@@ -231,35 +233,39 @@ func TestInspectTellsThePhases(t *testing.T) {
 	}
 }
 
-// repeater reads a line again and again.
+// pattern is a MiB of noise, the same for a name every time.
+func pattern(name string) []byte {
+	b := make([]byte, 1<<20)
+	rand.NewChaCha8(sha256.Sum256([]byte(name))).Read(b)
+	return b
+}
+
+// repeater reads a text again and again.
 type repeater struct {
-	line string
+	text []byte
 	at   int
 }
 
 func (r *repeater) Read(p []byte) (n int, err error) {
 	for n < len(p) {
-		m := copy(p[n:], r.line[r.at:])
+		m := copy(p[n:], r.text[r.at:])
 		n += m
-		r.at = (r.at + m) % len(r.line)
+		r.at = (r.at + m) % len(r.text)
 	}
 	return n, nil
 }
 
-// counter takes what should be a line repeated, and compares.
+// counter takes what should be a text repeated, and compares.
 type counter struct {
 	want  repeater
 	n     int
 	wrong int // offset of the first wrong byte, -1: none
-	hash  interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
-	buf []byte
+	hash  hash.Hash
+	buf   []byte
 }
 
-func newCounter(line string) *counter {
-	return &counter{want: repeater{line: line}, wrong: -1, hash: sha256.New()}
+func newCounter(text []byte) *counter {
+	return &counter{want: repeater{text: text}, wrong: -1, hash: sha256.New()}
 }
 
 func (c *counter) Write(p []byte) (int, error) {

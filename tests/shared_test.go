@@ -38,6 +38,8 @@ func setUp(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	image.Layers = append(image.Layers, registrytest.Layer{Files: []registrytest.File{
+		{Name: "pattern-out", Body: pattern("out")}, {Name: "pattern-err", Body: pattern("err")}}})
 	testImage = registryServer.Host + "/skerry/busybox:latest"
 	_, err = image.Push(ctx, registryServer.Host, "skerry/busybox", "latest")
 	return err

@@ -84,7 +84,11 @@ func (u *unpacked) write(ctx context.Context, name string, r io.Reader) (member,
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
-		return r.Read(b)
+		n, err := r.Read(b)
+		if err != nil && !errors.Is(err, io.EOF) {
+			err = fmt.Errorf("%w: the archive is damaged: %w", errdefs.ErrInvalidArgument, err)
+		}
+		return n, err
 	}))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return member{}, err

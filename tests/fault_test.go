@@ -122,7 +122,7 @@ func TestKilledMachine(t *testing.T) {
 	}
 	a.fails(1, "machine ended", "skerry", "wait", "victim")
 	state := a.ok("skerry", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}: {{.State.Error}}", "victim")
-	if !strings.HasPrefix(state, "exited 125: ") || !strings.Contains(state, "machine") || !strings.Contains(state, "kill") {
+	if !strings.HasPrefix(state, "exited 125: ") || !strings.Contains(state, "machine") || !strings.Contains(state, "SIGKILL") {
 		t.Errorf("inspect says %q", state)
 	}
 	a.ok("skerry", "start", "victim")

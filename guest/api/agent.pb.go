@@ -72,6 +72,9 @@ type InfoResponse struct {
 	// began to run, and at which it served.
 	InitStartedNs uint64 `protobuf:"varint,5,opt,name=init_started_ns,json=initStartedNs,proto3" json:"init_started_ns,omitempty"`
 	ServingNs     uint64 `protobuf:"varint,6,opt,name=serving_ns,json=servingNs,proto3" json:"serving_ns,omitempty"`
+	// What vminitd holds at the moment, so that leaks can be seen.
+	OpenFiles     uint32 `protobuf:"varint,7,opt,name=open_files,json=openFiles,proto3" json:"open_files,omitempty"`
+	Goroutines    uint32 `protobuf:"varint,8,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -144,6 +147,20 @@ func (x *InfoResponse) GetInitStartedNs() uint64 {
 func (x *InfoResponse) GetServingNs() uint64 {
 	if x != nil {
 		return x.ServingNs
+	}
+	return 0
+}
+
+func (x *InfoResponse) GetOpenFiles() uint32 {
+	if x != nil {
+		return x.OpenFiles
+	}
+	return 0
+}
+
+func (x *InfoResponse) GetGoroutines() uint32 {
+	if x != nil {
+		return x.Goroutines
 	}
 	return 0
 }
@@ -1708,7 +1725,7 @@ var File_agent_proto protoreflect.FileDescriptor
 const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"\vagent.proto\x12\x0fskerry.guest.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n" +
-	"\vInfoRequest\"\xb3\x01\n" +
+	"\vInfoRequest\"\xf2\x01\n" +
 	"\fInfoResponse\x12\x14\n" +
 	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
 	"\x05minor\x18\x02 \x01(\rR\x05minor\x12\x18\n" +
@@ -1716,7 +1733,12 @@ const file_agent_proto_rawDesc = "" +
 	"\x06kernel\x18\x04 \x01(\tR\x06kernel\x12&\n" +
 	"\x0finit_started_ns\x18\x05 \x01(\x04R\rinitStartedNs\x12\x1d\n" +
 	"\n" +
-	"serving_ns\x18\x06 \x01(\x04R\tservingNs\"\xfb\x03\n" +
+	"serving_ns\x18\x06 \x01(\x04R\tservingNs\x12\x1d\n" +
+	"\n" +
+	"open_files\x18\a \x01(\rR\topenFiles\x12\x1e\n" +
+	"\n" +
+	"goroutines\x18\b \x01(\rR\n" +
+	"goroutines\"\xfb\x03\n" +
 	"\x10ConfigureRequest\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12)\n" +
 	"\x04root\x18\x02 \x01(\v2\x15.skerry.guest.v1.RootR\x04root\x12.\n" +

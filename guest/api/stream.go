@@ -15,7 +15,7 @@ import (
 // Version of the contract. A host refuses an agent of another Major.
 const (
 	Major = 1
-	Minor = 0
+	Minor = 1
 )
 
 // Ports on vsock.

@@ -15,6 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// errUnknown says that there is no such disk.
+var errUnknown = errors.New("no disk has this serial")
+
 // Find returns the device of the disk with a serial (virtio 1.2, section
 // 5.2.6.1). Serials, not the order of devices, tell disks apart.
 func Find(serial string) (string, error) {
@@ -28,7 +31,7 @@ func Find(serial string) (string, error) {
 			return "/dev/" + filepath.Base(filepath.Dir(path)), nil
 		}
 	}
-	return "", fmt.Errorf("no disk has the serial %q", serial)
+	return "", fmt.Errorf("disk %q: %w", serial, errUnknown)
 }
 
 // Mount mounts an ext4 disk on a directory, which is made.
@@ -52,9 +55,13 @@ const poll = 5 * time.Millisecond
 // Unmount unmounts a disk and returns when its file system is complete on it.
 // The kernel lets go of a container's mounts some time after its last process,
 // and while there are any the file system stays open; a disk that is in use by
-// nobody can be opened exclusively (open(2), O_EXCL without O_CREAT).
+// nobody can be opened exclusively (open(2), O_EXCL without O_CREAT). One that
+// is not there or not mounted is no error.
 func Unmount(ctx context.Context, serial, dir string) error {
 	device, err := Find(serial)
+	if errors.Is(err, errUnknown) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -117,10 +117,8 @@ func (c *Child) start() (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if p.Terminal {
-		if err := unix.Fchown(int(c.options.Stdio[0].Fd()), id.uid, -1); err != nil {
-			return 0, fmt.Errorf("give the terminal to the user: %w", err)
-		}
+	if err := c.giveStdio(id.uid); err != nil {
+		return 0, err
 	}
 	if err := restrict(p.Privileged, p.NoNewPrivileges); err != nil {
 		return 0, err
@@ -145,6 +143,22 @@ func (c *Child) start() (pid int, err error) {
 
 // kernelSigset is the size of the kernel's sigset_t in bytes (rt_sigprocmask(2)).
 const kernelSigset = 8
+
+// giveStdio gives the standard streams to the user, who may open them by name:
+// /dev/stdout leads to them. /dev/null is everybody's already.
+func (c *Child) giveStdio(uid int) error {
+	for _, f := range c.options.Stdio {
+		var st unix.Stat_t
+		err := unix.Fstat(int(f.Fd()), &st)
+		if err == nil && (c.Terminal != nil || st.Mode&unix.S_IFMT == unix.S_IFIFO) {
+			err = unix.Fchown(int(f.Fd()), uid, -1)
+		}
+		if err != nil {
+			return fmt.Errorf("give the standard streams to the user: %w", err)
+		}
+	}
+	return nil
+}
 
 // takeStdio makes the standard streams the process's descriptors 0 to 2, and a
 // terminal its controlling one.

@@ -49,7 +49,7 @@ func (s *stage) mountUsual(cgroup string, privileged bool) error {
 			return err
 		}
 		if m.target == "/dev" {
-			if err := s.makeDevices(); err != nil {
+			if err := s.makeDevices(privileged); err != nil {
 				return err
 			}
 		}
@@ -58,41 +58,6 @@ func (s *stage) mountUsual(cgroup string, privileged bool) error {
 		return fmt.Errorf("make /proc: %w", err)
 	}
 	return s.bind(cgroup, "/sys/fs/cgroup", noSuidDevExec|guard)
-}
-
-// devices are the nodes of a container's /dev (runtime-spec, "Default
-// Devices").
-var devices = []struct {
-	name         string
-	major, minor uint32
-}{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}}
-
-var deviceLinks = []struct{ name, to string }{
-	{"ptmx", "pts/ptmx"}, {"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
-}
-
-// makeDevices fills the tmpfs that has just been mounted on the container's
-// /dev.
-func (s *stage) makeDevices() error {
-	dev, err := s.open("/dev", true, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dev)
-	for _, d := range devices {
-		if err := unix.Mknodat(dev, d.name, unix.S_IFCHR|0o666, int(unix.Mkdev(d.major, d.minor))); err != nil {
-			return fmt.Errorf("make /dev/%s: %w", d.name, err)
-		}
-		if err := unix.Fchmodat(dev, d.name, 0o666, 0); err != nil { // past the umask
-			return fmt.Errorf("make /dev/%s: %w", d.name, err)
-		}
-	}
-	for _, l := range deviceLinks {
-		if err := unix.Symlinkat(l.to, dev, l.name); err != nil {
-			return fmt.Errorf("make /dev/%s: %w", l.name, err)
-		}
-	}
-	return nil
 }
 
 // mountFlags are the options of mount(8) that are flags of mount(2).

@@ -4,6 +4,9 @@ package launch
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -35,6 +38,7 @@ type Root struct {
 	ReadOnly bool
 	Mounts   []*api.Mount      // beside the usual ones, outer ones first
 	Files    map[string]string // path inside the container: file to be bound there
+	Sysctls  map[string]string
 	Hostname string
 	Domain   string
 
@@ -46,6 +50,10 @@ type Root struct {
 func (r *Root) enter(privileged bool) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC); err != nil {
 		return fmt.Errorf("make the container's namespaces: %w", err)
+	}
+	// Some belong to the namespaces that are the container's from now on.
+	if err := SetSysctls(r.Sysctls); err != nil {
+		return err
 	}
 	r.masked, r.readOnly = present(maskedPaths), present(readOnlyPaths)
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
@@ -80,6 +88,18 @@ func (r *Root) enter(privileged bool) error {
 		return fmt.Errorf("set domain name: %w", err)
 	}
 	return stage.pivot()
+}
+
+// SetSysctls sets kernel parameters, "net.core.somaxconn": "4096", as the
+// calling thread's namespaces have them.
+func SetSysctls(settings map[string]string) error {
+	for key, value := range settings {
+		path := filepath.Join("/proc/sys", filepath.Clean("/"+strings.ReplaceAll(key, ".", "/")))
+		if err := os.WriteFile(path, []byte(value), 0); err != nil {
+			return fmt.Errorf("set sysctl %s to %q: %w", key, value, err)
+		}
+	}
+	return nil
 }
 
 // seal makes the root read-only, if it is to be, once all is in its place.

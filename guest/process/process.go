@@ -66,11 +66,11 @@ func (p *Process) Start(r *Reaper) (pid int32, err error) {
 		}
 		return outer, err
 	})
+	p.state = started
 	if err != nil {
 		p.fail()
 		return 0, err
 	}
-	p.state = started
 	p.streams.run(p.terminal)
 	go func() {
 		p.exit = Exit{<-exited, time.Now(), cgroup.OOMKills() > kills}
@@ -109,6 +109,8 @@ func (p *Process) Signal(sig unix.Signal) error {
 // Resize sets the size of its terminal; the terminal of a process that has
 // ended keeps what it has.
 func (p *Process) Resize(rows, columns uint16) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.terminal == nil {
 		return fmt.Errorf("process %q has no terminal", p.id)
 	}
@@ -118,12 +120,11 @@ func (p *Process) Resize(rows, columns uint16) error {
 	}
 	size := unix.Winsize{Row: rows, Col: columns}
 	var set error
-	err = raw.Control(func(fd uintptr) { set = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &size) })
-	if errors.Is(err, os.ErrClosed) {
-		return nil
+	if raw.Control(func(fd uintptr) { set = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &size) }) != nil {
+		return nil // it is closed, and there is no other reason
 	}
-	if err := errors.Join(err, set); err != nil {
-		return fmt.Errorf("resize terminal of process %q: %w", p.id, err)
+	if set != nil {
+		return fmt.Errorf("resize terminal of process %q: %w", p.id, set)
 	}
 	return nil
 }
@@ -145,11 +146,8 @@ func (p *Process) abandon() (wasStarted bool) {
 	switch p.state {
 	case started, forgotten:
 		return true
-	case ready:
-		p.child.Abandon()
+	case preparing, ready:
 		p.fail()
-	case preparing:
-		p.state = failed
 	}
 	return false
 }
@@ -171,6 +169,9 @@ func (p *Process) forget() {
 
 // fail lets go of a prepared process that will not run, with the lock held.
 func (p *Process) fail() {
+	if p.state == ready {
+		p.child.Abandon()
+	}
 	p.state = failed
 	p.never = fmt.Errorf("process %q: %w", p.id, ErrNotRunning)
 	close(p.ended)

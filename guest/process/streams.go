@@ -61,8 +61,12 @@ func connect(ctx context.Context, p *api.Process) (s streams, stdio [3]*os.File,
 }
 
 // run copies between the host and the pipes or the terminal, which it closes
-// when output ends.
+// when output ends. A terminal's output that nobody wants is read all the same:
+// the process would wait for it.
 func (s *streams) run(terminal *os.File) {
+	if terminal != nil && s.host[1] == nil {
+		go stream.Discard(terminal)
+	}
 	for i, host := range s.host {
 		switch {
 		case host == nil:

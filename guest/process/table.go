@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,7 @@ import (
 
 // Errors that callers tell apart.
 var (
+	ErrInvalid    = errors.New("this cannot be made a process")
 	ErrUnknown    = errors.New("no such process")
 	ErrExists     = errors.New("a process of this name exists already")
 	ErrNotReady   = errors.New("the process is not ready to start, or has been started before")
@@ -58,6 +60,9 @@ func (t *Table) Get(id string) (*Process, error) {
 // Create prepares a process and connects its streams. With root set it is the
 // container's first. What is wrong with the process itself is a *launch.Error.
 func (t *Table) Create(ctx context.Context, spec *api.Process, root *launch.Root) (err error) {
+	if err := check(spec); err != nil {
+		return err
+	}
 	o := launch.Options{Process: spec, Root: root, Target: -1, Cgroup: int(t.cgroup.Fd())}
 	if root == nil {
 		if o.Target, err = t.target(); err != nil {
@@ -76,17 +81,48 @@ func (t *Table) Create(ctx context.Context, spec *api.Process, root *launch.Root
 	return nil
 }
 
+// check finds what cannot be made a process.
+func check(spec *api.Process) error {
+	switch {
+	case len(spec.Args) == 0 || spec.Args[0] == "":
+		return fmt.Errorf("process %q: %w: it has no program", spec.Id, ErrInvalid)
+	case spec.Terminal && spec.StderrStream != 0:
+		return fmt.Errorf("process %q: %w: with a terminal it has no stderr of its own", spec.Id, ErrInvalid)
+	case spec.Rows > maxTerminal || spec.Columns > maxTerminal:
+		return fmt.Errorf("process %q: %w: its terminal has more than %d rows or columns", spec.Id, ErrInvalid, maxTerminal)
+	}
+	// The kernel's strings end at a zero byte.
+	for _, list := range [][]string{spec.Args, spec.Env, {spec.Cwd}} {
+		for _, s := range list {
+			if strings.IndexByte(s, 0) >= 0 {
+				return fmt.Errorf("process %q: %w: %q holds a zero byte", spec.Id, ErrInvalid, s)
+			}
+		}
+	}
+	return nil
+}
+
+// maxTerminal is what struct winsize holds (ioctl_tty(2)).
+const maxTerminal = 1<<16 - 1
+
 func (p *Process) prepare(ctx context.Context, o launch.Options) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.state == failed { // deleted already
 		return fmt.Errorf("process %q: %w", p.id, ErrUnknown)
 	}
+	defer func() {
+		if err == nil {
+			err = context.Cause(ctx) // nobody is told of it any more
+		}
+		if err != nil {
+			p.fail()
+		}
+	}()
 	if p.streams, o.Stdio, err = connect(ctx, o.Process); err != nil {
 		return err
 	}
 	if p.child, err = launch.Prepare(o); err != nil {
-		p.streams.close()
 		return err
 	}
 	p.terminal = p.child.Terminal

@@ -61,7 +61,7 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 	if len(r.Interfaces) > 0 && len(r.Interfaces[0].Addresses) > 0 {
 		s.address, _, _ = strings.Cut(r.Interfaces[0].Addresses[0], "/")
 	}
-	if err := setSysctls(r.Sysctls); err != nil {
+	if err := launch.SetSysctls(machineSysctls); err != nil {
 		return err
 	}
 	if err := cgroup.Limit(r.Resources); err != nil {
@@ -74,7 +74,8 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 	r.Process.Id = process.Init
 	return s.table.Create(ctx, r.Process, &launch.Root{
 		Stage: rootDir, Lower: imageDir, Upper: filepath.Join(scratchDir, "upper"), Work: filepath.Join(scratchDir, "work"),
-		Cgroup: cgroup.Container, ReadOnly: r.Root.ReadOnly, Mounts: sortedMounts(r.Mounts), Hostname: r.Names.Hostname, Domain: r.Names.Domainname, Files: files,
+		Cgroup: cgroup.Container, ReadOnly: r.Root.ReadOnly, Mounts: sortedMounts(r.Mounts), Sysctls: r.Sysctls,
+		Hostname: r.Names.Hostname, Domain: r.Names.Domainname, Files: files,
 	})
 }
 
@@ -104,18 +105,6 @@ var machineSysctls = map[string]string{
 	"vm.max_map_count":                    "262144",
 	"net.ipv4.ip_unprivileged_port_start": "0",
 	"net.ipv4.ping_group_range":           "0 2147483647",
-}
-
-func setSysctls(asked map[string]string) error {
-	for _, settings := range []map[string]string{machineSysctls, asked} {
-		for key, value := range settings {
-			path := filepath.Join("/proc/sys", filepath.Clean("/"+strings.ReplaceAll(key, ".", "/")))
-			if err := os.WriteFile(path, []byte(value), 0); err != nil {
-				return fmt.Errorf("set sysctl %s to %q: %w", key, value, err)
-			}
-		}
-	}
-	return nil
 }
 
 // writeFiles writes the files about names; they are bound over the

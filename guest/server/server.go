@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -50,8 +52,13 @@ func (s *Server) Info(context.Context, *api.InfoRequest) (*api.InfoResponse, err
 	if err := unix.Uname(&u); err != nil {
 		return nil, failed(err)
 	}
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, failed(err)
+	}
 	return &api.InfoResponse{Major: api.Major, Minor: api.Minor, Version: s.version, Kernel: unix.ByteSliceToString(u.Release[:]),
-		InitStartedNs: uint64(s.initStarted), ServingNs: uint64(s.serving)}, nil
+		InitStartedNs: uint64(s.initStarted), ServingNs: uint64(s.serving),
+		OpenFiles: uint32(len(files)), Goroutines: uint32(runtime.NumGoroutine())}, nil
 }
 
 // CreateProcess implements api.AgentServer.
@@ -188,15 +195,14 @@ func failed(err error) error {
 	code := codes.Internal
 	switch {
 	case errors.As(err, &le):
-		st := status.New(codes.FailedPrecondition, le.Error())
-		if le.Reason == "" {
-			return st.Err()
-		}
+		st := status.New(codes.FailedPrecondition, err.Error())
 		detailed, derr := st.WithDetails(&errdetails.ErrorInfo{Reason: le.Reason, Domain: reason.Domain})
 		if derr != nil {
 			return st.Err()
 		}
 		return detailed.Err()
+	case errors.Is(err, process.ErrInvalid):
+		code = codes.InvalidArgument
 	case errors.Is(err, process.ErrUnknown):
 		code = codes.NotFound
 	case errors.Is(err, process.ErrExists):

@@ -78,6 +78,12 @@ func Out(to *vsock.Conn, from *os.File) {
 	<-closed
 }
 
+// Discard reads a terminal's output until it ends, and closes it.
+func Discard(from *os.File) {
+	defer from.Close()
+	io.Copy(io.Discard, from)
+}
+
 // In copies the host's input to a process until either ends. The write end of
 // a pipe is closed with it; a terminal is left open.
 func In(to *os.File, from *vsock.Conn, closeTo bool) {

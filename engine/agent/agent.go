@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skerry-app/skerry/engine/vm"
@@ -44,7 +46,13 @@ func Listen(m vm.Machine) (*Link, error) {
 }
 
 // Close ends the listening.
-func (l *Link) Close() error { return errors.Join(l.calls.Close(), l.streams.close()) }
+func (l *Link) Close() error {
+	err := l.calls.Close()
+	if errors.Is(err, net.ErrClosed) { // the guest has called
+		err = nil
+	}
+	return errors.Join(err, l.streams.close())
+}
 
 // Connect waits until the guest's agent serves and connects to it. An agent of
 // another major version is refused. The error of a machine that has ended says
@@ -74,13 +82,15 @@ func (l *Link) Connect(ctx context.Context) (*Client, error) {
 	return c, nil
 }
 
-// awaitCall waits for the guest to call.
+// awaitCall waits for the guest to call. One call is all that is expected: what
+// else comes is not the agent's.
 func (l *Link) awaitCall(ctx context.Context) error {
 	called := make(chan error, 1)
 	go func() {
 		c, err := l.calls.Accept()
 		if err == nil {
 			c.Close()
+			l.calls.Close()
 		}
 		called <- err
 	}()
@@ -113,7 +123,7 @@ func ended(m vm.Machine) error {
 	if err := m.Err(); err != nil {
 		return fmt.Errorf("the machine ended: %w", err)
 	}
-	return errors.New("the machine ended before its guest was up")
+	return errors.New("the machine ended: its guest powered off, or it was stopped")
 }
 
 // Client talks to a guest's agent. Its methods may be called from any
@@ -134,33 +144,47 @@ func (c *Client) StartUp() time.Duration {
 	return time.Duration(c.info.ServingNs - min(c.info.InitStartedNs, c.info.ServingNs))
 }
 
+// Info asks who the agent is and what it holds.
+func (c *Client) Info(ctx context.Context) (*api.InfoResponse, error) {
+	r, err := c.agent.Info(ctx, &api.InfoRequest{})
+	return r, c.explain(err)
+}
+
 // explain puts the end of the machine in place of what it did to a call.
 func (c *Client) explain(err error) error {
+	if status.Code(err) == codes.Unavailable { // the connection broke: the machine may be on its end
+		select {
+		case <-c.machine.Done():
+		case <-time.After(endTimeout):
+		}
+	}
 	select {
 	case <-c.machine.Done():
-		return ended(c.machine)
+		if err != nil {
+			return ended(c.machine)
+		}
 	default:
-		return plain(err)
 	}
+	return plain(err)
 }
 
 // SetTime sets the guest's clock.
 func (c *Client) SetTime(ctx context.Context, t time.Time) error {
 	_, err := c.agent.SetTime(ctx, &api.SetTimeRequest{Time: timestamppb.New(t)})
-	return plain(err)
+	return c.explain(err)
 }
 
 // List lists the container's processes.
 func (c *Client) List(ctx context.Context) ([]*api.ProcessInfo, error) {
 	r, err := c.agent.ListProcesses(ctx, &api.ListProcessesRequest{})
-	return r.GetProcesses(), plain(err)
+	return r.GetProcesses(), c.explain(err)
 }
 
 // Shutdown ends the container and has its disks flushed. After it the machine
 // can be stopped without loss.
 func (c *Client) Shutdown(ctx context.Context) error {
 	_, err := c.agent.Shutdown(ctx, &api.ShutdownRequest{})
-	return plain(err)
+	return c.explain(err)
 }
 
 // DialPort connects to a TCP port of the container. A port on which nothing

@@ -20,7 +20,7 @@ type Stdio struct{ Stdin, Stdout, Stderr bool }
 
 // StartError says that a process could not be made or started, and why.
 type StartError struct {
-	Reason string // a word of guest/api/reason, or empty
+	Reason string // a word of guest/api/reason, or empty where none fits
 	Text   string
 }
 
@@ -39,9 +39,17 @@ type Exit struct {
 type Process struct {
 	Stdin, Stdout, Stderr vm.Conn
 
-	c  *Client
-	id string
+	c   *Client
+	id  string
+	pid int
 }
+
+// Process refers to a process by its name, without its streams.
+func (c *Client) Process(id string) *Process { return &Process{c: c, id: id} }
+
+// Pid returns the process's number as the container sees it, once it has been
+// started.
+func (p *Process) Pid() int { return p.pid }
 
 // Configure prepares the machine and its container's first process.
 func (c *Client) Configure(ctx context.Context, r *api.ConfigureRequest, io Stdio) (*Process, error) {
@@ -88,7 +96,7 @@ func (c *Client) create(ctx context.Context, p *api.Process, io Stdio, call func
 	for i, to := range made.places(io) {
 		conn, err := expected[i].wait(ctx)
 		if err != nil {
-			made.closeStreams()
+			made.Close()
 			return nil, c.explain(fmt.Errorf("stream %d of the process: %w", i, err))
 		}
 		*to = conn
@@ -111,7 +119,8 @@ func (p *Process) places(io Stdio) (to []*vm.Conn) {
 	return to
 }
 
-func (p *Process) closeStreams() {
+// Close closes the host's ends of its streams.
+func (p *Process) Close() {
 	for _, c := range []vm.Conn{p.Stdin, p.Stdout, p.Stderr} {
 		if c != nil {
 			c.Close()
@@ -122,11 +131,12 @@ func (p *Process) closeStreams() {
 // Start executes the process. A program that cannot be executed gives a
 // *StartError.
 func (p *Process) Start(ctx context.Context) error {
-	_, err := p.c.agent.StartProcess(ctx, &api.StartProcessRequest{Id: p.id})
+	r, err := p.c.agent.StartProcess(ctx, &api.StartProcessRequest{Id: p.id})
 	if err != nil {
-		p.closeStreams()
+		p.Close()
 		return p.c.explain(err)
 	}
+	p.pid = int(r.Pid)
 	return nil
 }
 
@@ -143,19 +153,19 @@ func (p *Process) Wait(ctx context.Context) (Exit, error) {
 // the container.
 func (p *Process) Signal(ctx context.Context, signal int, all bool) error {
 	_, err := p.c.agent.SignalProcess(ctx, &api.SignalProcessRequest{Id: p.id, Signal: int32(signal), All: all})
-	return plain(err)
+	return p.c.explain(err)
 }
 
 // Resize sets the size of the process's terminal.
 func (p *Process) Resize(ctx context.Context, rows, columns uint16) error {
 	_, err := p.c.agent.ResizeProcess(ctx, &api.ResizeProcessRequest{Id: p.id, Rows: uint32(rows), Columns: uint32(columns)})
-	return plain(err)
+	return p.c.explain(err)
 }
 
 // Delete makes the guest forget a process that has ended or was never started.
 func (p *Process) Delete(ctx context.Context) error {
 	_, err := p.c.agent.DeleteProcess(ctx, &api.DeleteProcessRequest{Id: p.id})
-	return plain(err)
+	return p.c.explain(err)
 }
 
 // plain takes gRPC's wrapping off an error; what the guest says of a process
@@ -170,15 +180,11 @@ func plain(err error) error {
 		return context.Canceled
 	case codes.DeadlineExceeded:
 		return context.DeadlineExceeded
-	case codes.FailedPrecondition:
-		e := &StartError{Text: st.Message()}
-		for _, d := range st.Details() {
-			if info, ok := d.(*errdetails.ErrorInfo); ok && info.Domain == reason.Domain {
-				e.Reason = info.Reason
-			}
-		}
-		return e
-	default:
-		return errors.New(st.Message())
 	}
+	for _, d := range st.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.Domain == reason.Domain {
+			return &StartError{info.Reason, st.Message()}
+		}
+	}
+	return errors.New(st.Message())
 }

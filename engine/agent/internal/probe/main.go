@@ -1,0 +1,125 @@
+//go:build linux
+
+// Command probe does inside a container what tests of the guest need and a
+// usual image has no program for.
+//
+//	probe pattern BYTES      write patterns 1 and 2 to stdout and stderr at once
+//	probe vsock CID PORT     tell what becomes of a connection
+//	probe stream NUMBER      connect to the host as a standard stream does
+//	probe serve ADDRESS      echo what TCP clients send, and "bye" at its end
+//	probe memory BYTES       touch that much memory
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/mdlayher/vsock"
+
+	"github.com/skerry-app/skerry/engine/agent/internal/probe/pattern"
+	"github.com/skerry-app/skerry/guest/api"
+)
+
+// silence is how long a connection may say nothing before it counts as open.
+const silence = 5 * time.Second
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "probe:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) < 2 {
+		return errors.New("usage: probe COMMAND ARGUMENT...")
+	}
+	if args[0] == "serve" {
+		return serve(args[1])
+	}
+	var numbers []uint64
+	for _, a := range args[1:] {
+		n, err := strconv.ParseUint(a, 10, 64)
+		if err != nil {
+			return err
+		}
+		numbers = append(numbers, n)
+	}
+	switch args[0] {
+	case "pattern":
+		return patterns(int64(numbers[0]))
+	case "vsock":
+		return dial(uint32(numbers[0]), uint32(numbers[1]), nil)
+	case "stream":
+		return dial(vsock.Host, api.StreamPort, func(w io.Writer) error { return api.WriteStreamID(w, numbers[0]) })
+	case "memory":
+		return touch(int(numbers[0]))
+	default:
+		return fmt.Errorf("unknown command %q", args[0])
+	}
+}
+
+func patterns(size int64) error {
+	errs := make(chan error)
+	go func() { errs <- pattern.Write(os.Stdout, 1, size) }()
+	go func() { errs <- pattern.Write(os.Stderr, 2, size) }()
+	return errors.Join(<-errs, <-errs)
+}
+
+// dial prints "refused", "closed" or "open".
+func dial(cid, port uint32, hello func(io.Writer) error) error {
+	c, err := vsock.Dial(cid, port, nil)
+	if err != nil {
+		fmt.Println("refused")
+		return nil
+	}
+	defer c.Close()
+	if hello != nil {
+		if err := hello(c); err != nil {
+			return err
+		}
+	}
+	if err := c.SetReadDeadline(time.Now().Add(silence)); err != nil {
+		return err
+	}
+	var b [1]byte
+	if n, err := c.Read(b[:]); n == 0 && !errors.Is(err, os.ErrDeadlineExceeded) {
+		fmt.Println("closed")
+		return nil
+	}
+	fmt.Println("open")
+	return nil
+}
+
+func serve(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening")
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer c.Close()
+			io.Copy(c, c)
+			io.WriteString(c, "bye")
+		}()
+	}
+}
+
+func touch(size int) error {
+	b := make([]byte, size)
+	for i := 0; i < len(b); i += os.Getpagesize() {
+		b[i] = 1
+	}
+	fmt.Println("touched")
+	return nil
+}

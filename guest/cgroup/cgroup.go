@@ -32,30 +32,26 @@ const (
 	period = 100_000
 )
 
-// Setup makes the two groups and moves this process into its own.
-func Setup() error {
-	data, err := os.ReadFile(root + "/cgroup.controllers")
-	if err != nil {
-		return fmt.Errorf("set up control groups: %w", err)
-	}
-	var enable []string
-	for _, c := range strings.Fields(string(data)) {
-		enable = append(enable, "+"+c)
-	}
+// controllers are those that limit and count what a container uses.
+const controllers = "+cpuset +cpu +io +memory +pids"
+
+// Setup makes the two groups, moves this process into its own and opens the
+// directory of the container's. The kernel waits several times for all CPUs
+// meanwhile, so that it is better not waited for.
+func Setup() (*os.File, error) {
 	for _, dir := range []string{agent, Container} {
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("set up control groups: %w", err)
+			return nil, fmt.Errorf("set up control groups: %w", err)
 		}
 	}
-	return errors.Join(
+	err := errors.Join(
 		write(agent, "cgroup.procs", strconv.Itoa(os.Getpid())),
-		write(root, "cgroup.subtree_control", strings.Join(enable, " ")),
+		write(root, "cgroup.subtree_control", controllers),
 		write(agent, "memory.min", strconv.Itoa(agentMemory)),
 	)
-}
-
-// Open returns the directory of the container's group.
-func Open() (*os.File, error) {
+	if err != nil {
+		return nil, err
+	}
 	fd, err := unix.Open(Container, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open the container's control group: %w", err)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/guest/cgroup"
 	"github.com/skerry-app/skerry/guest/launch"
 )
 
@@ -36,15 +37,24 @@ const maxProcesses = 10_000
 // Table has the processes that the host knows.
 type Table struct {
 	reaper *Reaper
-	cgroup *os.File // directory of the container's control group
+	cgroup func() (*os.File, error) // directory of the container's control group
 
 	mu        sync.Mutex
 	processes map[string]*Process
 }
 
-// NewTable returns an empty table whose processes run in a control group.
-func NewTable(r *Reaper, cgroup *os.File) *Table {
+// NewTable returns an empty table whose processes run in the control group
+// whose directory cgroup returns; it is first called when it is needed.
+func NewTable(r *Reaper, cgroup func() (*os.File, error)) *Table {
 	return &Table{reaper: r, cgroup: cgroup, processes: map[string]*Process{}}
+}
+
+// Limit sets the limits of all its processes together.
+func (t *Table) Limit(r *api.Resources) error {
+	if _, err := t.cgroup(); err != nil {
+		return err
+	}
+	return cgroup.Limit(r)
 }
 
 // Get finds a process by its name.
@@ -63,7 +73,11 @@ func (t *Table) Create(ctx context.Context, spec *api.Process, root *launch.Root
 	if err := check(spec); err != nil {
 		return err
 	}
-	o := launch.Options{Process: spec, Root: root, Target: -1, Cgroup: int(t.cgroup.Fd())}
+	group, err := t.cgroup()
+	if err != nil {
+		return err
+	}
+	o := launch.Options{Process: spec, Root: root, Target: -1, Cgroup: int(group.Fd())}
 	if root == nil {
 		if o.Target, err = t.target(); err != nil {
 			return err

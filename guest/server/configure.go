@@ -64,7 +64,7 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 	if err := launch.SetSysctls(machineSysctls); err != nil {
 		return err
 	}
-	if err := cgroup.Limit(r.Resources); err != nil {
+	if err := s.table.Limit(r.Resources); err != nil {
 		return err
 	}
 	files, err := writeFiles(r.Names)

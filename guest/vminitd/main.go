@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"time"
 
 	"github.com/mdlayher/vsock"
@@ -58,13 +59,11 @@ func run(started time.Duration) error {
 	if err := boot.Mount(); err != nil {
 		return err
 	}
-	if err := errors.Join(boot.SetLimits(), boot.Protect(), cgroup.Setup()); err != nil {
+	if err := errors.Join(boot.SetLimits(), boot.Protect()); err != nil {
 		return err
 	}
-	group, err := cgroup.Open()
-	if err != nil {
-		return err
-	}
+	group := sync.OnceValues(cgroup.Setup)
+	go group() // until the host has called it is ready
 	table := process.NewTable(process.NewReaper(), group)
 	s := server.New(version, table, started, sinceBoot())
 	g := grpc.NewServer()

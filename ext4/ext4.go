@@ -170,10 +170,11 @@ func (w *Writer) finish(root *Node) (Summary, error) {
 	if err := w.trim(); err != nil {
 		return Summary{}, err
 	}
-	if err := w.number(root); err != nil {
+	numbers, err := w.number(root)
+	if err != nil {
 		return Summary{}, err
 	}
-	if err := w.build(); err != nil {
+	if err := w.build(numbers); err != nil {
 		return Summary{}, err
 	}
 	if err := w.xattrs.write(w); err != nil {

@@ -36,18 +36,18 @@ func (w *Writer) at(number uint32) *inode {
 
 // number gives all nodes their numbers: a directory's entries one after the
 // other, so that inodes that are looked up together are together on disk.
-func (w *Writer) number(root *Node) error {
+func (w *Writer) number(root *Node) (map[*Node]uint32, error) {
 	if root == nil || !root.IsDir() || root.links != 0 {
-		return errors.New("root is not a directory or has a name")
+		return nil, errors.New("root is not a directory or has a name")
 	}
 	n := numbering{w: w, numbers: map[*Node]uint32{}}
 	w.inodes = append(w.inodes, inode{node: root, number: format.RootInode, parent: format.RootInode, links: 2, pathAbove: "/"})
-	return n.directory(0)
+	return n.numbers, n.directory(0)
 }
 
 type numbering struct {
 	w       *Writer
-	numbers map[*Node]uint32 // of nodes with several names
+	numbers map[*Node]uint32 // all but the root's
 }
 
 func (n *numbering) directory(index int) error {
@@ -84,10 +84,8 @@ func (n *numbering) entry(parent int, name, where string) error {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	node := n.w.inodes[parent].node.Entry(name)
-	if node.links > 1 {
-		if _, ok := n.numbers[node]; ok {
-			return nil
-		}
+	if _, ok := n.numbers[node]; ok && !node.IsDir() {
+		return nil // a further name
 	}
 	if err := node.check(); err != nil {
 		return fmt.Errorf("%s: %w", path.Join(where, name), err)
@@ -137,11 +135,7 @@ func (n *Node) check() error {
 
 // build writes the directories, and what else inodes point to, and fills the
 // inodes.
-func (w *Writer) build() error {
-	number := make(map[*Node]uint32, len(w.inodes))
-	for i := range w.inodes {
-		number[w.inodes[i].node] = w.inodes[i].number
-	}
+func (w *Writer) build(number map[*Node]uint32) error {
 	for i := range w.inodes {
 		in := &w.inodes[i]
 		if err := w.setXattrs(in); err != nil {

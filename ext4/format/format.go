@@ -30,11 +30,10 @@ const (
 
 // Limits of the format.
 const (
-	MaxName    = 255       // bytes in a directory entry's name
-	MaxSymlink = 4095      // bytes in the target of a symbolic link
-	MaxLinks   = 65000     // names of an inode
-	MaxFile    = 16 << 40  // bytes: 2^32 blocks
-	MaxBlocks  = 1<<48 - 1 // blocks of a file system with 64-bit block numbers
+	MaxName    = 255      // bytes in a directory entry's name
+	MaxSymlink = 4095     // bytes in the target of a symbolic link
+	MaxLinks   = 65000    // names of an inode
+	MaxFile    = 16 << 40 // bytes: 2^32 blocks
 )
 
 // GroupStart returns the first block of a group.

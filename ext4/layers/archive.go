@@ -107,12 +107,14 @@ func (a *archive) entry(c *changeset, h *tar.Header, r io.Reader) error {
 	if err := a.image.spent.node(len(h.Name) + len(h.Linkname)); err != nil {
 		return err
 	}
-	hides, err := hiding(name)
+	hides, special, err := hiding(name)
 	if err != nil {
 		return err
 	}
 	if hides != nil {
-		c.whiteouts = append(c.whiteouts, *hides...)
+		c.whiteouts = append(c.whiteouts, *hides)
+	}
+	if special {
 		return nil
 	}
 	e := entry{path: name}
@@ -150,32 +152,31 @@ const (
 	opaque     = ".wh..wh..opq"
 )
 
-// hiding returns the whiteouts that a path stands for: nil for an ordinary
-// one, none for one that is to be ignored.
-func hiding(name string) (*[]whiteout, error) {
+// hiding returns the whiteout that a path stands for. special is set for one,
+// and for a path without meaning here, which stands for none.
+func hiding(name string) (w *whiteout, special bool, err error) {
 	dir, base := path.Split(name)
 	dir = strings.TrimSuffix(dir, "/")
 	for part := range strings.SplitSeq(dir, "/") {
 		if strings.HasPrefix(part, metaPrefix) {
-			return &[]whiteout{}, nil
+			return nil, true, nil
 		}
 		if strings.HasPrefix(part, whiteoutPrefix) {
-			return nil, fmt.Errorf("whiteout %q is used as a directory", part)
+			return nil, false, fmt.Errorf("whiteout %q is used as a directory", part)
 		}
 	}
+	hidden, found := strings.CutPrefix(base, whiteoutPrefix)
 	switch {
+	case !found:
+		return nil, false, nil
 	case base == opaque:
-		return &[]whiteout{{dir: dir}}, nil
+		return &whiteout{dir: dir}, true, nil
 	case strings.HasPrefix(base, metaPrefix):
-		return &[]whiteout{}, nil
-	case strings.HasPrefix(base, whiteoutPrefix):
-		base = base[len(whiteoutPrefix):]
-		if base == "" || base == "." || base == ".." {
-			return nil, errors.New("whiteout of nothing that can have a name")
-		}
-		return &[]whiteout{{dir: dir, name: base}}, nil
+		return nil, true, nil
+	case hidden == "" || hidden == "." || hidden == "..":
+		return nil, false, errors.New("whiteout of nothing that can have a name")
 	}
-	return nil, nil
+	return &whiteout{dir: dir, name: hidden}, true, nil
 }
 
 // node returns the inode that a header describes. A file's data is read and

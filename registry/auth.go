@@ -33,7 +33,29 @@ type Auth struct {
 
 // system is what containers/image should know for the talk about a repository,
 // and whether there are credentials for it.
-func (s *Store) system(repository string, auth *Auth) (sys *types.SystemContext, known bool, err error) {
+func (s *Store) system(ctx context.Context, repository string, auth *Auth) (sys *types.SystemContext, known bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience.answer)
+	defer cancel()
+	type result struct {
+		sys   *types.SystemContext
+		known bool
+		err   error
+	}
+	found := make(chan result, 1)
+	go func() {
+		sys, known, err := s.credentials(repository, auth)
+		found <- result{sys, known, err}
+	}()
+	select {
+	case r := <-found:
+		return r.sys, r.known, r.err
+	case <-ctx.Done():
+		// A helper may have asked the user, and still be waiting.
+		return nil, false, fmt.Errorf("credentials for %s: %w", repository, context.Cause(ctx))
+	}
+}
+
+func (s *Store) credentials(repository string, auth *Auth) (sys *types.SystemContext, known bool, err error) {
 	domain, _, _ := strings.Cut(repository, "/")
 	sys = &types.SystemContext{AuthFilePath: s.authFile}
 	if isLoopback(domain) {
@@ -133,7 +155,7 @@ func (s *Store) CheckLogin(ctx context.Context, server string, auth Auth) error 
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
-	sys, _, err := s.system(domain, &auth)
+	sys, _, err := s.system(ctx, domain, &auth)
 	if err != nil {
 		return fmt.Errorf("login to %s: %w", domain, err)
 	}

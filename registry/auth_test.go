@@ -1,13 +1,16 @@
 package registry
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -90,6 +93,21 @@ esac
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+
+	// A helper that waits for the user does not hold up who gives up.
+	user := filepath.Join(bin, "user")
+	if err := syscall.Mkfifo(user, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	asking := "#!/bin/sh\nread answer < " + user + "\nexit 1\n"
+	if err := os.WriteFile(filepath.Join(bin, "docker-credential-asking"), []byte(asking), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(home, "config.json"), `{"credsStore": "asking"}`)
+	impatient := open(t, t.TempDir())
+	impatient.authFile, impatient.patience.answer = "", 100*time.Millisecond
+	wantError(t, impatient, ref, PullOptions{}, context.DeadlineExceeded, "credentials for "+hub.Host)
+	write(t, user, "no\n")
 
 	other := registrytest.Start(t, registrytest.Options{})
 	push(t, other.Remote, "app", "1", simple("one"))

@@ -47,6 +47,20 @@ func TestPullsAtTheSameTime(t *testing.T) {
 	if got, err := s.Images(); err != nil || len(got) != len(images) {
 		t.Errorf("there are %d images, %v", len(got), err)
 	}
+	var once int64
+	for i, img := range images {
+		built, err := img.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			once = built.Layers[0].Descriptor.Size + built.Layers[1].Descriptor.Size
+		}
+		once += built.Layers[2].Descriptor.Size
+	}
+	if size := s.Size(); size != once {
+		t.Errorf("the layers have %d bytes instead of %d", size, once)
+	}
 	if n := hub.Requests("GET /v2/app/blobs/" + layerOf(t, images[0]).String()); n != 1 {
 		t.Errorf("the layer that all have was fetched %d times", n)
 	}

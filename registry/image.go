@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +67,22 @@ func (s *Store) Images() ([]Image, error) {
 		return strings.Compare(string(a.ID), string(b.ID))
 	})
 	return images, nil
+}
+
+// Size returns the bytes of all layers in the store, each counted once however
+// many images have it.
+func (s *Store) Size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []ocispec.Descriptor
+	for _, e := range s.entries {
+		all = append(all, e.layers...)
+	}
+	var size int64
+	for _, l := range distinct(all) {
+		size += l.Size
+	}
+	return size
 }
 
 // Image finds an image by name (the tag latest is implied), by name and digest,
@@ -132,7 +148,7 @@ func (s *Store) image(id digest.Digest) Image {
 			continue
 		}
 		if img.ID == "" {
-			img = Image{ID: id, Manifest: e.manifest.Digest, Platform: e.image.Platform, Labels: e.image.Config.Labels}
+			img = Image{ID: id, Manifest: e.manifest.Digest, Platform: e.image.Platform, Labels: maps.Clone(e.image.Config.Labels)}
 			if e.image.Created != nil {
 				img.Created = *e.image.Created
 			}
@@ -150,13 +166,11 @@ func (s *Store) image(id digest.Digest) Image {
 	return img
 }
 
-var hexDigits = regexp.MustCompile(`^[0-9a-f]+$`)
-
 // find resolves what Image describes. name is the normalised name when it was
 // by name. The caller holds mu.
 func (s *Store) find(nameOrID string) (id digest.Digest, name string, err error) {
 	encoded := strings.TrimPrefix(nameOrID, "sha256:")
-	isHex := hexDigits.MatchString(encoded)
+	isHex := strings.Trim(encoded, "0123456789abcdef") == ""
 	if isHex && len(encoded) == digest.SHA256.Size()*2 {
 		return s.findPrefix(nameOrID, encoded)
 	}

@@ -162,8 +162,12 @@ func without(list []string, s string) []string {
 
 // commit replaces index.json and, when that has worked, what the store knows.
 // An entry has one descriptor for each of its names (image-spec,
-// image-layout.md). The caller holds mu, or nobody else has the Store yet.
+// image-layout.md); one that neither can be read nor has a name is left out. The
+// caller holds mu, or nobody else has the Store yet.
 func (s *Store) commit(entries []*entry) error {
+	entries = slices.DeleteFunc(entries, func(e *entry) bool {
+		return e.broken != nil && len(e.names) == 0 && len(e.repoDigests) == 0
+	})
 	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
 	for _, e := range entries {
 		names := e.names
@@ -229,5 +233,5 @@ func (s *Store) record(m ocispec.Descriptor, c content, name, repoDigest string)
 	if repoDigest != "" {
 		e.repoDigests = add(e.repoDigests, repoDigest)
 	}
-	return s.commit(dropNameless(entries))
+	return s.commit(entries)
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,25 +21,35 @@ import (
 	"github.com/skerry-app/skerry/registry/registrytest"
 )
 
-// childEnv tells a copy of the test what to pull, as DIR REF.
+// childEnv makes the test program one that pulls and removes over and over. It
+// holds DIR REF.
 const childEnv = "SKERRY_TEST_PULL"
 
-// TestChild is the process that TestKilledPull kills.
-func TestChild(t *testing.T) {
-	dir, ref, ok := strings.Cut(os.Getenv(childEnv), " ")
-	if !ok {
-		t.Skip("this is the child of TestKilledPull and does nothing by itself")
+func TestMain(m *testing.M) {
+	if dir, ref, ok := strings.Cut(os.Getenv(childEnv), " "); ok {
+		fmt.Fprintln(os.Stderr, pullForever(dir, ref))
+		os.Exit(1)
 	}
+	os.Exit(m.Run())
+}
+
+func pullForever(dir, ref string) error {
+	ctx := context.Background()
 	for {
-		s := open(t, dir)
-		pulled(t, s, ref)
-		if _, err := s.Remove(t.Context(), ref, false); err != nil {
-			t.Fatal(err)
+		s, err := Open(dir, Options{AuthFile: os.DevNull})
+		if err != nil {
+			return err
+		}
+		if _, err := s.Pull(ctx, ref, PullOptions{Auth: &Auth{}}); err != nil {
+			return err
+		}
+		if _, err := s.Remove(ctx, ref, false); err != nil {
+			return err
 		}
 	}
 }
 
-// child is TestChild in a process of its own.
+// child is pullForever in a process of its own.
 type child struct {
 	*exec.Cmd
 	exited chan error
@@ -50,8 +61,9 @@ func startChild(t *testing.T, dir, ref string) child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := child{exec.Command(self, "-test.run=^TestChild$"), make(chan error, 1)}
+	c := child{exec.Command(self), make(chan error, 1)}
 	c.Env = append(os.Environ(), childEnv+"="+dir+" "+ref)
+	c.Stderr = os.Stderr
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions) (Image, err
 		return Image{}, err
 	}
 	p := &pull{store: s, name: name, domain: reference.Domain(name), platform: platform, report: newReporter(o.Progress)}
-	if p.system, p.known, err = s.system(name.Name(), o.Auth); err != nil {
+	if p.system, p.known, err = s.system(ctx, name.Name(), o.Auth); err != nil {
 		return Image{}, err
 	}
 	img, err := p.run(ctx)

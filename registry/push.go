@@ -46,7 +46,7 @@ func (s *Store) push(ctx context.Context, ref string, o PushOptions) (digest.Dig
 		return "", err
 	}
 	defer unpin()
-	sys, known, err := s.system(name.Name(), o.Auth)
+	sys, known, err := s.system(ctx, name.Name(), o.Auth)
 	if err != nil {
 		return "", err
 	}

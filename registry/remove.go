@@ -103,17 +103,10 @@ func (s *Store) removeBroken(name string) ([]Deleted, error) {
 	for _, e := range entries {
 		e.names, e.repoDigests = without(e.names, name), without(e.repoDigests, name)
 	}
-	if err := s.commit(dropNameless(entries)); err != nil {
+	if err := s.commit(entries); err != nil {
 		return nil, fmt.Errorf("remove %s: %w", familiar(name), err)
 	}
 	return []Deleted{{Untagged: familiar(name)}}, nil
-}
-
-// dropNameless leaves out the images that neither can be read nor have a name.
-func dropNameless(entries []*entry) []*entry {
-	return slices.DeleteFunc(entries, func(e *entry) bool {
-		return e.broken != nil && len(e.names) == 0 && len(e.repoDigests) == 0
-	})
 }
 
 // commitRemoval writes the index and then deletes blobs. On a full disk there

@@ -104,50 +104,40 @@ func (c *Child) Start() (pid int, err error) {
 
 // start runs on the thread.
 func (c *Child) start() (pid int, err error) {
-	lap("start begin")
 	p := c.options.Process
 	id, err := lookUpUser(p.User, p.Groups)
 	if err != nil {
 		return 0, &Error{reason.User, err}
 	}
-	lap("start 1")
 	if err := enterDirectory(p.Cwd); err != nil {
 		return 0, &Error{reason.Directory, err}
 	}
-	lap("start 2")
 	env := completeEnv(p.Env, id.home, p.Terminal)
 	path, err := lookUpProgram(p.Args[0], env)
 	if err != nil {
 		return 0, err
 	}
-	lap("start 3")
 	if err := c.giveStdio(id.uid); err != nil {
 		return 0, err
 	}
-	lap("start 4")
 	if err := restrict(p.Privileged, p.NoNewPrivileges); err != nil {
 		return 0, err
 	}
-	lap("start 5")
 	unix.Umask(0o022)
 	list := &calls{}
 	if c.options.Root != nil {
 		c.options.Root.finish(list, p.Privileged)
 	}
-	lap("start 6")
 	c.takeStdio(list)
 	id.assume(list)
 	var none unix.Sigset_t
 	list.keep = append(list.keep, &none)
 	list.add("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, kernelSigset)
 	list.add("execute", unix.SYS_EXECVE, list.text(path), list.texts(p.Args), list.texts(env))
-	lap("before fork")
 	pid, c.Pidfd, err = list.fork(c.options.Cgroup)
-	lap("after fork")
 	if e := (*callError)(nil); errors.As(err, &e) && e.index == len(list.list)-1 {
 		return 0, execFailure(p.Args[0], e.errno)
 	}
-	lap("start 7")
 	return pid, err
 }
 
@@ -212,11 +202,4 @@ func execFailure(name string, err error) error {
 		why = reason.NotExecutable
 	}
 	return &Error{why, fmt.Errorf("exec: %q: %w", name, err)}
-}
-
-func lap(s string) {
-	var c, b unix.Timespec
-	unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &c)
-	unix.ClockGettime(unix.CLOCK_BOOTTIME, &b)
-	os.Stderr.WriteString(fmt.Sprintf("LAP %8.1f cpu %8.1f %s\n", float64(b.Nano())/1e6, float64(c.Nano())/1e6, s))
 }

@@ -48,56 +48,45 @@ type Root struct {
 // enter puts the calling thread into new namespaces, puts a container's file
 // system together there and makes it the root.
 func (r *Root) enter(privileged bool) error {
-	lap("enter begin")
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC); err != nil {
 		return fmt.Errorf("make the container's namespaces: %w", err)
 	}
-	lap("enter 1")
 	// Some belong to the namespaces that are the container's from now on.
 	if err := SetSysctls(r.Sysctls); err != nil {
 		return err
 	}
-	lap("enter 2")
 	r.masked, r.readOnly = present(maskedPaths), present(readOnlyPaths)
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	lap("enter 3")
 	options := "lowerdir=" + r.Lower + ",upperdir=" + r.Upper + ",workdir=" + r.Work
 	if err := unix.Mount("overlay", r.Stage, "overlay", 0, options); err != nil {
 		return fmt.Errorf("mount the container's root: %w", err)
 	}
-	lap("enter 4")
 	stage, err := openStage(r.Stage)
 	if err != nil {
 		return err
 	}
-	lap("enter 5")
 	defer stage.close()
 	if err := stage.mountUsual(r.Cgroup, privileged); err != nil {
 		return err
 	}
-	lap("enter 6")
 	for _, m := range r.Mounts {
 		if err := stage.mountRequested(m); err != nil {
 			return err
 		}
 	}
-	lap("enter 7")
 	for target, source := range r.Files {
 		if err := stage.bind(source, target, 0); err != nil {
 			return err
 		}
 	}
-	lap("enter 8")
 	if err := unix.Sethostname([]byte(r.Hostname)); err != nil {
 		return fmt.Errorf("set host name: %w", err)
 	}
-	lap("enter 9")
 	if err := unix.Setdomainname([]byte(r.Domain)); err != nil {
 		return fmt.Errorf("set domain name: %w", err)
 	}
-	lap("enter 10")
 	return stage.pivot()
 }
 

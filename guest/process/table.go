@@ -120,13 +120,11 @@ func check(spec *api.Process) error {
 const maxTerminal = 1<<16 - 1
 
 func (p *Process) prepare(ctx context.Context, o launch.Options) (err error) {
-	lap("prep begin")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.state == failed { // deleted already
 		return fmt.Errorf("process %q: %w", p.id, ErrUnknown)
 	}
-	lap("prep 1")
 	defer func() {
 		if err == nil {
 			err = context.Cause(ctx) // nobody is told of it any more
@@ -138,11 +136,9 @@ func (p *Process) prepare(ctx context.Context, o launch.Options) (err error) {
 	if p.streams, o.Stdio, err = connect(ctx, o.Process); err != nil {
 		return err
 	}
-	lap("prep 2")
 	if p.child, err = launch.Prepare(o); err != nil {
 		return err
 	}
-	lap("prep 3")
 	p.terminal = p.child.Terminal
 	p.state = ready
 	return nil
@@ -230,11 +226,4 @@ func (t *Table) KillAll(ctx context.Context) error {
 		return fmt.Errorf("wait for the container's end: %w", err)
 	}
 	return nil
-}
-
-func lap(s string) {
-	var c, b unix.Timespec
-	unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &c)
-	unix.ClockGettime(unix.CLOCK_BOOTTIME, &b)
-	os.Stderr.WriteString(fmt.Sprintf("LAP %8.1f cpu %8.1f %s\n", float64(b.Nano())/1e6, float64(c.Nano())/1e6, s))
 }

@@ -20,7 +20,7 @@ import (
 type calls struct {
 	list []call
 	// keep has what arguments point to: to the garbage collector a uintptr
-	// refers to nothing.
+	// refers to nothing. What is kept is on the heap, where it does not move.
 	keep []any
 }
 
@@ -85,8 +85,9 @@ func (c *calls) fork(cgroup int) (pid, pidfd int, err error) {
 		return 0, -1, err
 	}
 	defer r.Close()
-	fd := int32(-1)
-	args := &cloneArgs{flags: unix.CLONE_PIDFD | unix.CLONE_INTO_CGROUP, pidfd: uint64(uintptr(unsafe.Pointer(&fd))),
+	fd := new(int32)
+	c.keep = append(c.keep, fd) // and so not on the stack, which moves
+	args := &cloneArgs{flags: unix.CLONE_PIDFD | unix.CLONE_INTO_CGROUP, pidfd: uint64(uintptr(unsafe.Pointer(fd))),
 		exitSignal: uint64(unix.SIGCHLD), cgroup: uint64(cgroup)}
 	failed := new(report)
 	pid, errno := forkQuietly(args, c.list, int(w.Fd()), failed)
@@ -98,9 +99,9 @@ func (c *calls) fork(cgroup int) (pid, pidfd int, err error) {
 	var answer [unsafe.Sizeof(report{})]byte
 	n, err := r.Read(answer[:])
 	if n == 0 { // the end: it has been executed, or killed
-		return pid, int(fd), nil
+		return pid, int(*fd), nil
 	}
-	unix.Close(int(fd))
+	unix.Close(int(*fd))
 	if n < len(answer) {
 		return 0, -1, errors.Join(errors.New("the new process failed"), err)
 	}
@@ -112,6 +113,8 @@ func (c *calls) fork(cgroup int) (pid, pidfd int, err error) {
 // forkQuietly forks while no signal can reach the thread: a handler would run
 // in the new process as well, where there is no runtime for it.
 func forkQuietly(args *cloneArgs, list []call, pipe int, failed *report) (pid int, errno syscall.Errno) {
+	runtime.LockOSThread() // the mask is the thread's
+	defer runtime.UnlockOSThread()
 	var all, before unix.Sigset_t
 	for i := range all.Val {
 		all.Val[i] = ^all.Val[i]

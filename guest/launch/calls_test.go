@@ -54,6 +54,9 @@ func execute(c *calls, args ...string) {
 func end(t *testing.T, pid, pidfd int) int {
 	t.Helper()
 	var status unix.WaitStatus
+	if err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Errorf("wait by pidfd %d: %v", pidfd, err)
+	}
 	if _, err := unix.Wait4(pid, &status, 0, nil); err != nil {
 		t.Fatal(err)
 	}

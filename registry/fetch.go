@@ -92,6 +92,7 @@ func (p *pull) download(ctx context.Context, d ocispec.Descriptor) (err error) {
 	if _, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(from, d.Size+1)); err != nil {
 		return p.store.diskError(err)
 	}
+	stop() // what follows is the disk's time
 	p.report.state(d.Digest, StateVerifying, min(got, d.Size))
 	if got < d.Size {
 		return fmt.Errorf("%w: %w: %d of %d bytes came", errdefs.ErrDataLoss, errShort, got, d.Size)

@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/skerry-app/skerry/registry/registrytest"
 )
@@ -202,5 +203,57 @@ func TestLoadRefuses(t *testing.T) {
 				t.Errorf("there is left %q", left)
 			}
 		})
+	}
+}
+
+// TestLoadForPlatform loads a layout as buildx writes it: an index in the index,
+// with attestations.
+func TestLoadForPlatform(t *testing.T) {
+	members := []registrytest.File{}
+	blob := func(b registrytest.Blob) ocispec.Descriptor {
+		members = append(members, registrytest.File{Name: archivePath(b.Descriptor.Digest), Body: b.Data})
+		return b.Descriptor
+	}
+	document := func(v any) registrytest.Blob {
+		data, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return registrytest.Blob{Descriptor: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: digest.FromBytes(data), Size: int64(len(data))}, Data: data}
+	}
+	var inner, outer ocispec.Index
+	for _, p := range []string{"linux/amd64", "linux/arm64"} {
+		built, err := forPlatform(p).Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range append(built.Layers, built.Config) {
+			blob(b)
+		}
+		inner.Manifests = append(inner.Manifests, blob(built.Manifest))
+	}
+	inner.Manifests = append(inner.Manifests, ocispec.Descriptor{Digest: digest.FromString("attestation"), Platform: &ocispec.Platform{OS: "unknown", Architecture: "unknown"}})
+	top := blob(document(inner))
+	top.Annotations = map[string]string{annotationName: "docker.io/library/built:1", ocispec.AnnotationRefName: "1"}
+	outer.Manifests = []ocispec.Descriptor{top}
+	members = append(members, registrytest.File{Name: ocispec.ImageIndexFile, Body: document(outer).Data})
+	data, err := registrytest.Tar(members...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{"linux/amd64", "linux/arm64"} {
+		s := open(t, t.TempDir())
+		if _, err := s.Load(t.Context(), bytes.NewReader(data), LoadOptions{Platform: p}); err != nil {
+			t.Fatal(err)
+		}
+		img, err := s.Image("built:1")
+		if err != nil || img.Labels["text"] != p {
+			t.Errorf("%s: the image is %+v, %v", p, img, err)
+		}
+		bodies(t, s, img)
+	}
+	s := open(t, t.TempDir())
+	if _, err := s.Load(t.Context(), bytes.NewReader(data), LoadOptions{Platform: "riscv64"}); !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), "linux/amd64, linux/arm64") {
+		t.Errorf("an image that is not there gives %v", err)
 	}
 }

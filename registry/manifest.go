@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -128,7 +127,7 @@ type content struct {
 // manifest. It does not look at the architecture.
 func parseConfig(data []byte, d document) (ocispec.Image, error) {
 	var img ocispec.Image
-	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&img); err != nil {
+	if err := json.Unmarshal(data, &img); err != nil {
 		return img, fmt.Errorf("%w: the image's configuration is not as it should be: %w", errdefs.ErrDataLoss, err)
 	}
 	if img.OS == "" {

@@ -21,7 +21,7 @@ var errUnknown = errors.New("no disk has this serial")
 // Find returns the device of the disk with a serial (virtio 1.2, section
 // 5.2.6.1). Serials, not the order of devices, tell disks apart.
 func Find(serial string) (string, error) {
-	paths, err := filepath.Glob("/sys/block/*/serial")
+	paths, err := filepath.Glob("/sys/block/vd*/serial")
 	if err != nil {
 		return "", err
 	}

@@ -37,7 +37,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 2 {
-		return errors.New("usage: probe COMMAND ARGUMENT...")
+		return errors.New("usage: probe COMMAND ARGUMENT")
 	}
 	if args[0] == "serve" {
 		return serve(args[1])

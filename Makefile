@@ -29,7 +29,7 @@ bin/skerry: deps
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./app
 
 bin/vminitd:
-	GOOS=linux $(STATIC) -o $@ ./guest/vminitd
+	GOOS=linux $(STATIC) -tags grpcnotrace -o $@ ./guest/vminitd
 
 bin/init.ext4: bin/vminitd
 	go run ./guest/cmd/mkinit $< $@
@@ -53,6 +53,12 @@ test: build lint ## run every test, with real machines; fails if one is skipped
 	set -o pipefail; SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
 		go test -timeout 30m -json ./... | go run ./tests/gate
 
+test-foreign: deps ## boot the arm64 kernel on an x86_64 host and put it through the driver's tests
+	packaging/debian/deps.sh foreign
+	kernel/build.sh arm64 bin/Image
+	SKERRY_TEST_KERNEL_ARM64=$(abspath bin/Image) GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,foreign" \
+		go test -run TestConformanceForeign -count=1 ./engine/vm/qemu
+
 race: build ## run the tests of the parts that need no machines under the race detector
 	go test -race ./engine/logfile ./engine/network ./engine/vhostuser ./registry/... ./ext4/... ./app/...
 
@@ -70,4 +76,4 @@ bench-kernel: ## print how fast the kernel boots, against the configuration in P
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: run stop build deps generate clean test race lint bench-start bench-kernel help
+.PHONY: run stop build deps generate clean test test-foreign race lint bench-start bench-kernel help

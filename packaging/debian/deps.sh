@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that are missing for building and running Skerry, and with the argument
-# "test" those that its tests need beside them. Does nothing, without root, when all are there.
+# "test" those that its tests need beside them, with "foreign" those for the other architecture. Does nothing, without root, when all are there.
 set -euo pipefail
 
 case $(uname -m) in
@@ -14,6 +14,10 @@ packages=("$qemu" gcc libc6-dev make flex bison bc libelf-dev perl xz-utils busy
 if [ "${1:-}" = test ]; then
 	packages+=(e2fsprogs iproute2)
 	command -v docker >/dev/null || packages+=(docker-cli)
+fi
+
+if [ "${1:-}" = foreign ]; then
+	packages+=(qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross e2fsprogs)
 fi
 
 missing=()

@@ -19,19 +19,6 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestConformanceForeign boots the kernel of the other architecture.
-func TestConformanceForeign(t *testing.T) {
-	if runtime.GOARCH != "amd64" {
-		t.Skip("it is the arm64 kernel that has to boot on other hosts")
-	}
-	vmtest.Run(t, vmtest.Subject{
-		Driver: func(t *testing.T) vm.Driver { return newDriver(t, Options{Arch: "arm64"}) },
-		Arch:   "arm64",
-		Kernel: vmtest.Kernel(t, "SKERRY_TEST_KERNEL_ARM64"),
-		Kill:   kill,
-	})
-}
-
 // newDriver makes a driver and skips the test where QEMU is missing.
 func newDriver(t *testing.T, o Options) *Driver {
 	t.Helper()

@@ -70,11 +70,26 @@ func (g *guest) testNetwork(t *testing.T) {
 }
 
 func (g *guest) testForward(t *testing.T) {
-	server := g.start(t, &api.Process{Args: []string{"probe", "serve", ":80"}, User: "anna"}, agent.Stdio{Stdout: true})
-	if _, err := server.Stdout.Read(make([]byte, 10)); err != nil {
-		t.Fatal(err)
-	}
 	ctx := deadline(t)
+	serve := func(how, address string) *agent.Process {
+		p := g.start(t, &api.Process{Args: []string{"probe", how, address}, User: "anna"}, agent.Stdio{Stdout: true})
+		if _, err := p.Stdout.Read(make([]byte, 10)); err != nil { // "listening"
+			t.Fatal(err)
+		}
+		return p
+	}
+	serve("reset", ":90")
+	broken, err := g.client.DialPort(ctx, 90)
+	must(t, err)
+	defer broken.Close()
+	must(t, broken.SetDeadline(deadlineOf(t)))
+	for err == nil { // until the end comes through
+		_, err = broken.Write(make([]byte, 1<<10))
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a connection that the container has reset stays open")
+	}
+	server := serve("serve", ":80")
 	for range 3 {
 		c, err := g.client.DialPort(ctx, 80)
 		must(t, err)
@@ -94,7 +109,7 @@ func (g *guest) testForward(t *testing.T) {
 		t.Errorf("a port on which nobody listens: %v", err)
 	}
 	must(t, server.Signal(ctx, 9, false))
-	_, err := server.Wait(ctx)
+	_, err = server.Wait(ctx)
 	must(t, err)
 	if _, err := g.client.DialPort(ctx, 80); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a port whose server has ended: %v", err)

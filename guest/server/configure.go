@@ -137,6 +137,8 @@ func writeFiles(n *api.Names) (map[string]string, error) {
 
 // sortedMounts puts mounts of outer directories before those inside them.
 func sortedMounts(mounts []*api.Mount) []*api.Mount {
-	depth := func(m *api.Mount) int { return strings.Count(strings.TrimSuffix(filepath.Clean("/"+m.Target), "/"), "/") }
+	depth := func(m *api.Mount) int {
+		return strings.Count(strings.TrimSuffix(filepath.Clean("/"+m.Target), "/"), "/")
+	}
 	return slices.SortedStableFunc(slices.Values(mounts), func(a, b *api.Mount) int { return depth(a) - depth(b) })
 }

@@ -59,8 +59,11 @@ func (s *Server) forward(host *vsock.Conn) {
 		inside.CloseWrite()
 		close(done)
 	}()
-	io.Copy(struct{ io.Writer }{host}, inside)
-	host.CloseWrite()
+	if _, err := io.Copy(struct{ io.Writer }{host}, inside); err != nil {
+		host.Close() // either side has broken off: nobody is left for what the host still sends
+	} else {
+		host.CloseWrite()
+	}
 	<-done
 }
 

@@ -7,6 +7,7 @@
 //	probe vsock CID PORT     tell what becomes of a connection
 //	probe stream NUMBER      connect to the host as a standard stream does
 //	probe serve ADDRESS      echo what TCP clients send, and "bye" at its end
+//	probe reset ADDRESS      reset the connections of TCP clients
 //	probe memory BYTES       touch that much memory
 package main
 
@@ -39,8 +40,11 @@ func run(args []string) error {
 	if len(args) < 2 {
 		return errors.New("usage: probe COMMAND ARGUMENT")
 	}
-	if args[0] == "serve" {
-		return serve(args[1])
+	switch args[0] {
+	case "serve":
+		return serve(args[1], echo)
+	case "reset":
+		return serve(args[1], reset)
 	}
 	var numbers []uint64
 	for _, a := range args[1:] {
@@ -96,7 +100,7 @@ func dial(cid, port uint32, hello func(io.Writer) error) error {
 	return nil
 }
 
-func serve(address string) error {
+func serve(address string, handle func(*net.TCPConn)) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
@@ -107,12 +111,21 @@ func serve(address string) error {
 		if err != nil {
 			return err
 		}
-		go func() {
-			defer c.Close()
-			io.Copy(c, c)
-			io.WriteString(c, "bye")
-		}()
+		go handle(c.(*net.TCPConn))
 	}
+}
+
+func echo(c *net.TCPConn) {
+	defer c.Close()
+	io.Copy(c, c)
+	io.WriteString(c, "bye")
+}
+
+// reset waits for a byte: a connection that is reset at once was never open.
+func reset(c *net.TCPConn) {
+	c.Read(make([]byte, 1))
+	c.SetLinger(0)
+	c.Close()
 }
 
 func touch(size int) error {

@@ -12,7 +12,7 @@ esac
 packages=("$qemu" gcc libc6-dev make flex bison bc libelf-dev perl xz-utils busybox-static)
 [ -n "${KERNEL_SRC:-}" ] || packages+=(linux-source-6.12)
 if [ "${1:-}" = test ]; then
-	packages+=(e2fsprogs iproute2)
+	packages+=(e2fsprogs iproute2 cpio)
 	command -v docker >/dev/null || packages+=(docker-cli)
 fi
 

@@ -18,7 +18,9 @@ type run struct{ start, n uint64 }
 func (r run) end() uint64 { return r.start + r.n }
 
 // allocator hands out blocks: from the front of the file system to its end,
-// around what is reserved, and before that from what was given back.
+// around what is reserved, and before that from what was given back, unless the
+// file system is compact: there a hole costs nothing, and what is written last,
+// the metadata, stays together.
 type allocator struct {
 	geo   *geometry
 	next  uint64 // everything from here on is free, but for what is reserved
@@ -30,8 +32,10 @@ type allocator struct {
 
 // alloc returns up to n blocks: at once as many as are free in a row.
 func (a *allocator) alloc(n uint64) (run, error) {
-	if r, ok := a.recycle(n); ok {
-		return r, nil
+	if !a.geo.compact {
+		if r, ok := a.recycle(n); ok {
+			return r, nil
+		}
 	}
 	at, room, err := a.skip(a.next)
 	if err != nil {
@@ -72,6 +76,20 @@ func (a *allocator) skip(at uint64) (start, room uint64, err error) {
 		at = first + format.BlocksPerGroup
 	}
 	return 0, 0, fmt.Errorf("%w: all %d MiB of it", ErrFull, a.geo.blocks*format.BlockSize>>20)
+}
+
+// leave passes over the fresh blocks before to, which stay free.
+func (a *allocator) leave(to uint64) {
+	for a.next < to {
+		at, room, err := a.skip(a.next)
+		if err != nil || at >= to {
+			break
+		}
+		r := run{at, min(room, to-at)}
+		a.release(r)
+		a.next = r.end()
+	}
+	a.next = max(a.next, to)
 }
 
 // release gives blocks back.

@@ -23,27 +23,45 @@ func (b *Blob) Size() int64 { return b.size }
 // holes. An error of r is returned with its chain intact; io.ErrUnexpectedEOF
 // is in the chain when r ends early.
 func (w *Writer) Data(r io.Reader, size int64) (*Blob, error) {
+	b, err := w.data(r, size)
+	if err != nil {
+		w.Discard(b)
+		return nil, err
+	}
+	return b, nil
+}
+
+// placer puts blocks to where there is room.
+type placer struct {
+	from interface {
+		// alloc returns up to n blocks in a row.
+		alloc(n uint64) (run, error)
+	}
+	out stream
+}
+
+// data is Data. Beside an error it returns what has been written.
+func (p *placer) data(r io.Reader, size int64) (*Blob, error) {
 	if size < 0 || size >= format.MaxFile {
 		return nil, fmt.Errorf("file of %d bytes: ext4 has files below %d", size, int64(format.MaxFile))
 	}
 	b := &Blob{size: size}
 	for done := int64(0); done < size; {
-		room, err := w.out.room()
+		room, err := p.out.room()
 		if err != nil {
-			return nil, err
+			return b, err
 		}
 		n, err := io.ReadFull(r, room[:min(size-done, int64(len(room)))])
 		if err != nil {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			w.Discard(b)
-			return nil, fmt.Errorf("read at byte %d of %d: %w", done+int64(n), size, err)
+			return b, fmt.Errorf("read at byte %d of %d: %w", done+int64(n), size, err)
 		}
 		whole := int(roundUp(uint64(n), format.BlockSize))
 		clear(room[n:whole])
-		if err := w.chunk(b, uint32(done/format.BlockSize), room[:whole]); err != nil {
-			return nil, err
+		if err := p.chunk(b, uint32(done/format.BlockSize), room[:whole]); err != nil {
+			return b, err
 		}
 		done += int64(n)
 	}
@@ -52,34 +70,34 @@ func (w *Writer) Data(r io.Reader, size int64) (*Blob, error) {
 
 // chunk writes whole blocks of a file, from the given one on, but for those
 // that are zero.
-func (w *Writer) chunk(b *Blob, logical uint32, p []byte) error {
-	for len(p) > 0 {
-		n, zero := sameBlocks(p)
+func (p *placer) chunk(b *Blob, logical uint32, blocks []byte) error {
+	for len(blocks) > 0 {
+		n, zero := sameBlocks(blocks)
 		if !zero {
-			if err := w.place(b, logical, p[:n*format.BlockSize]); err != nil {
+			if err := p.place(b, logical, blocks[:n*format.BlockSize]); err != nil {
 				return err
 			}
 		}
 		logical += uint32(n)
-		p = p[n*format.BlockSize:]
+		blocks = blocks[n*format.BlockSize:]
 	}
 	return nil
 }
 
 // place writes blocks of a file to free ones.
-func (w *Writer) place(b *Blob, logical uint32, p []byte) error {
-	for len(p) > 0 {
-		r, err := w.alloc.alloc(uint64(len(p) / format.BlockSize))
+func (p *placer) place(b *Blob, logical uint32, blocks []byte) error {
+	for len(blocks) > 0 {
+		r, err := p.from.alloc(uint64(len(blocks) / format.BlockSize))
 		if err != nil {
 			return err
 		}
 		n := int(r.n) * format.BlockSize
-		if err := w.out.put(r.start, p[:n]); err != nil {
+		if err := p.out.put(r.start, blocks[:n]); err != nil {
 			return err
 		}
 		b.extents = appendExtent(b.extents, logical, r)
 		logical += uint32(r.n)
-		p = p[n:]
+		blocks = blocks[n:]
 	}
 	return nil
 }

@@ -59,7 +59,8 @@ type Writer struct {
 	seed    format.Seed
 	geo     geometry
 	alloc   allocator
-	out     stream
+	placer          // to where alloc says
+	lanes   []*Lane // not joined yet
 	journal *Blob
 	xattrs  xattrBlocks
 	inodes  []inode // the first is the root, the others from format.FirstInode on
@@ -67,8 +68,9 @@ type Writer struct {
 
 // NewWriter starts a file system in f, which it empties. It does not sync f.
 func NewWriter(f *os.File, o Options) (*Writer, error) {
-	w := &Writer{f: f, options: o, out: newStream(f)}
+	w := &Writer{f: f, options: o}
 	w.alloc.geo = &w.geo
+	w.placer = placer{from: &w.alloc, out: stream{f: f}}
 	if err := w.start(); err != nil {
 		return nil, fmt.Errorf("make ext4 in %s: %w", f.Name(), err)
 	}
@@ -167,6 +169,7 @@ func (w *Writer) trim() error {
 }
 
 func (w *Writer) finish(root *Node) (Summary, error) {
+	w.joinLanes()
 	if err := w.trim(); err != nil {
 		return Summary{}, err
 	}

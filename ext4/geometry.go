@@ -9,9 +9,10 @@ import (
 const (
 	// MaxSize of a file system, in bytes.
 	MaxSize = 64 << 40
-	// maxCompact is the largest compact file system, in bytes. Room for its
-	// descriptors is kept in each group that has a copy of them.
-	maxCompact        = 256 << 30
+	// maxCompact is the largest compact file system, in bytes, with the holes
+	// that lanes leave. Room for its descriptors is kept in each group that has
+	// a copy of them.
+	maxCompact        = 4 << 40
 	compactDescBlocks = maxCompact / format.GroupSize * format.DescSize / format.BlockSize
 	// logFlex says how many groups make a flex_bg group, as with mke2fs: the
 	// kernel spreads directories over them, and grows a file system by them.

@@ -82,11 +82,12 @@ func (g *groupWriter) group(group uint32) error {
 			return err
 		}
 	}
+	d.FreeBlocks = uint32(geo.blocksIn(group) - geo.front(group))
 	if g.untouched(group) {
 		d.Flags |= format.GroupBlockUninit
-		d.FreeBlocks = uint32(geo.blocksIn(group) - geo.front(group))
 	} else {
 		b := g.blockBitmap(group)
+		d.FreeBlocks = 0
 		for i := 0; i < len(b); i += 8 {
 			d.FreeBlocks += uint32(bits.OnesCount64(^binary.NativeEndian.Uint64(b[i:])))
 		}
@@ -107,8 +108,23 @@ func (g *groupWriter) group(group uint32) error {
 // ends early, and where other groups' tables are.
 func (g *groupWriter) untouched(group uint32) bool {
 	geo := &g.w.geo
-	return !geo.compact && group < geo.groups()-1 && geo.packedAt(group) <= 1 &&
-		g.w.alloc.next <= format.GroupStart(group)
+	if group == geo.groups()-1 || geo.packedAt(group) > 1 {
+		return false
+	}
+	first, end := format.GroupStart(group)+geo.front(group), format.GroupStart(group+1)
+	if geo.compact && format.HasSuper(group) { // what was kept for more descriptors
+		first = format.GroupStart(group) + 1 + compactDescBlocks
+	}
+	if g.w.alloc.next <= first {
+		return true
+	}
+	i := g.freeFrom(first)
+	return i < len(g.free) && g.free[i].start <= first && g.free[i].end() >= end
+}
+
+// freeFrom returns the index of the first free run that ends after a block.
+func (g *groupWriter) freeFrom(block uint64) int {
+	return sort.Search(len(g.free), func(i int) bool { return g.free[i].end() > block })
 }
 
 // blockBitmap returns the bitmap of a group's blocks.
@@ -122,7 +138,7 @@ func (g *groupWriter) blockBitmap(group uint32) []byte {
 	if geo.compact && format.HasSuper(group) { // what was kept for more descriptors
 		clearBits(b, geo.front(group), min(1+compactDescBlocks, count))
 	}
-	for i := sort.Search(len(g.free), func(i int) bool { return g.free[i].end() > first }); i < len(g.free); i++ {
+	for i := g.freeFrom(first); i < len(g.free); i++ {
 		if g.free[i].start >= first+count {
 			break
 		}

@@ -17,16 +17,15 @@ const (
 // stream writes blocks and puts those together that follow each other.
 type stream struct {
 	f     *os.File
-	buf   []byte
+	buf   []byte // of streamSize, nil as long as there was nothing to write
 	fill  int    // bytes in buf that wait to be written
 	start uint64 // block of the first of them
 }
 
-func newStream(f *os.File) stream { return stream{f: f, buf: make([]byte, streamSize)} }
-
 // room returns chunkSize bytes to fill in and to put. What is put from there
 // and follows the last block is not copied.
 func (s *stream) room() ([]byte, error) {
+	s.begin()
 	if len(s.buf)-s.fill < chunkSize {
 		if err := s.flush(); err != nil {
 			return nil, err
@@ -37,6 +36,7 @@ func (s *stream) room() ([]byte, error) {
 
 // put writes p, whole blocks and at most chunkSize, from a block on.
 func (s *stream) put(block uint64, p []byte) error {
+	s.begin()
 	if block != s.start+uint64(s.fill/format.BlockSize) || s.fill+len(p) > len(s.buf) {
 		if err := s.flush(); err != nil {
 			return err
@@ -46,6 +46,12 @@ func (s *stream) put(block uint64, p []byte) error {
 	copy(s.buf[s.fill:], p) // may overlap: p is in room, at this place or further up
 	s.fill += len(p)
 	return nil
+}
+
+func (s *stream) begin() {
+	if s.buf == nil {
+		s.buf = make([]byte, streamSize)
+	}
 }
 
 // flush writes what waits.

@@ -2,7 +2,6 @@ package layers
 
 import (
 	"archive/tar"
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,16 +10,16 @@ import (
 	"path"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/skerry-app/skerry/ext4"
 	"github.com/skerry-app/skerry/ext4/format"
 )
 
 const (
-	// archiveBuffer is how many bytes of an archive are decompressed at once.
-	archiveBuffer = 128 << 10
-	tarBlock      = 512 // bytes
+	tarBlock = 512 // bytes
+	// maxPath is the longest path in an archive, in bytes (PATH_MAX).
+	maxPath = 4096
+	// maxDepth is how many directories may be in each other.
+	maxDepth = 1024
 )
 
 // changeset is what a layer says: what it hides of the layers below, and its
@@ -46,31 +45,16 @@ type entry struct {
 
 // archive reads the tar archive of one layer.
 type archive struct {
-	image    *image
-	r        io.Reader
-	verifier digest.Verifier // nil when the diff ID is not known
-	length   int64           // bytes read
-	last     string          // name of the entry before, for errors
-}
-
-// Read counts and verifies what the tar reader and the final drain read.
-func (a *archive) Read(p []byte) (int, error) {
-	n, err := a.r.Read(p)
-	if a.verifier != nil {
-		a.verifier.Write(p[:n]) // a hash never fails
-	}
-	a.length += int64(n)
-	s := &a.image.spent
-	if s.archive += int64(n); s.archive > a.image.options.MaxBytes {
-		return n, fmt.Errorf("layers unpack to more than the limit of %d bytes", a.image.options.MaxBytes)
-	}
-	return n, err
+	ctx   context.Context
+	image *image
+	lane  *ext4.Lane
+	r     io.Reader
+	last  string // name of the entry before, for errors
 }
 
 // read reads all entries, and what follows the archive to the end.
 func (a *archive) read() (*changeset, error) {
-	buffered := bufio.NewReaderSize(a, archiveBuffer)
-	tr := tar.NewReader(buffered)
+	tr := tar.NewReader(a.r)
 	c := &changeset{}
 	for {
 		h, err := tr.Next()
@@ -85,11 +69,8 @@ func (a *archive) read() (*changeset, error) {
 			return nil, fmt.Errorf("entry %.300q: %w", h.Name, err)
 		}
 	}
-	if _, err := io.Copy(io.Discard, buffered); err != nil {
+	if _, err := io.Copy(io.Discard, a.r); err != nil {
 		return nil, fmt.Errorf("after the archive's end: %w", err)
-	}
-	if a.verifier == nil && a.length%tarBlock != 0 { // the tar reader takes an end within padding for the archive's
-		return nil, fmt.Errorf("archive of %d bytes is cut off: %w", a.length, io.ErrUnexpectedEOF)
 	}
 	return c, nil
 }
@@ -99,7 +80,7 @@ func (a *archive) entry(c *changeset, h *tar.Header, r io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader { // git archive puts a comment there
 		return nil
 	}
-	a.image.entries++
+	a.image.entries.Add(1)
 	name, err := cleanPath(h.Name)
 	if err != nil {
 		return err
@@ -227,7 +208,7 @@ func (a *archive) node(h *tar.Header, r io.Reader) (*ext4.Node, error) {
 		return nil, err
 	}
 	for name, value := range n.Xattrs {
-		a.image.spent.metadata += len(name) + len(value)
+		a.image.spent.metadata.Add(int64(len(name) + len(value)))
 	}
 	return n, nil
 }
@@ -237,11 +218,10 @@ func (a *archive) data(h *tar.Header, r io.Reader) (*ext4.Blob, error) {
 	if h.Size == 0 {
 		return nil, nil
 	}
-	s := &a.image.spent
-	if s.files += h.Size; h.Size < 0 || s.files > a.image.options.MaxBytes || s.files < 0 {
-		return nil, fmt.Errorf("file of %d bytes: files have more than the limit of %d bytes together", h.Size, a.image.options.MaxBytes)
+	if err := a.image.spent.file(h.Size); err != nil {
+		return nil, err
 	}
-	return a.image.writer.Data(cancellable{a.image.ctx, r}, h.Size)
+	return a.lane.Data(cancellable{a.ctx, r}, h.Size)
 }
 
 // cancellable ends with its context: a sparse file's holes are read without

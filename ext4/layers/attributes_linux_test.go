@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -177,12 +178,16 @@ func TestStored(t *testing.T) {
 	}
 }
 
-// TestSameBytes writes the same image twice, and another one of the same
-// layers.
+// TestSameBytes writes the same image twice, with its layers one after the
+// other and at the same time, and another image of the same layers. The layers
+// are large enough to take turns at the blocks several times.
 func TestSameBytes(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	below := slicesOf(500, func(i int) item { return file(fmt.Sprint("d/file ", i), strings.Repeat("x", i*100)) })
 	above := slicesOf(200, func(i int) item { return file(fmt.Sprint("d/.wh.file ", i*2), "") })
-	image := func(o layers.Options) []byte {
+	above = append(above, slicesOf(30, func(i int) item { return file(fmt.Sprint("d/large ", i), strings.Repeat(fmt.Sprint(i), 1<<20)) })...)
+	image := func(processors int, o layers.Options) []byte {
+		runtime.GOMAXPROCS(processors)
 		path, _, err := write(t, archives(pack(t, below...), pack(t, above...), pack(t, file("d/new", strings.Repeat("y", 9000)))), o)
 		if err != nil {
 			t.Fatal(err)
@@ -194,12 +199,14 @@ func TestSameBytes(t *testing.T) {
 		}
 		return p
 	}
-	for _, size := range []int64{0, 64 << 20} {
-		one := image(layers.Options{ID: digest.FromString("one"), Size: size})
-		if !bytes.Equal(one, image(layers.Options{ID: digest.FromString("one"), Size: size})) {
-			t.Errorf("size %d: two runs make different images", size)
+	for _, size := range []int64{0, 128 << 20} {
+		one := image(1, layers.Options{ID: digest.FromString("one"), Size: size})
+		for _, processors := range []int{2, 8} {
+			if !bytes.Equal(one, image(processors, layers.Options{ID: digest.FromString("one"), Size: size})) {
+				t.Errorf("size %d: %d processors make another image than one", size, processors)
+			}
 		}
-		if bytes.Equal(one, image(layers.Options{ID: digest.FromString("two"), Size: size})) {
+		if bytes.Equal(one, image(2, layers.Options{ID: digest.FromString("two"), Size: size})) {
 			t.Errorf("size %d: two images have the same UUID", size)
 		}
 	}
@@ -270,7 +277,8 @@ func TestHiddenDataIsFree(t *testing.T) {
 	if err := unix.Stat(path, &st); err != nil || st.Blocks*512 > 5<<20 {
 		t.Errorf("image takes %d bytes of disk: %v", st.Blocks*512, err)
 	}
-	if sum.Used > 5<<20 || sum.Size > 17<<20 || sum.Size != st.Size {
+	if sum.Used > 5<<20 || sum.Size > 24<<20 || // with the holes that the layers leave each other
+		sum.Size != st.Size {
 		t.Errorf("%d of %d bytes used, file has %d", sum.Used, sum.Size, st.Size)
 	}
 	dir, _ := ext4test.Mount(t, path, "ro")

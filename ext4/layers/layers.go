@@ -1,11 +1,11 @@
 // Package layers turns the layers of a container image, tar archives with
 // whiteouts, into one ext4 file system.
 //
-// Layers are read in order and each to its very end, with every checksum on
-// the way. File data goes straight to its place in the file system; names are
-// merged in memory afterwards, layer by layer, by the rules of the OCI image
-// specification ("Image Layer Filesystem Changeset"). Nothing of a layer ever
-// touches the host's file system.
+// Layers are read side by side and each to its very end, with every checksum
+// on the way; they may still be arriving. File data goes straight to its place
+// in the file system; names are merged in memory afterwards, layer by layer, by
+// the rules of the OCI image specification ("Image Layer Filesystem
+// Changeset"). Nothing of a layer ever touches the host's file system.
 package layers
 
 import (
@@ -15,26 +15,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/skerry-app/skerry/ext4"
-)
-
-// What an image may have at most, all layers together.
-const (
-	// MaxBytes is the default for Options.MaxBytes.
-	MaxBytes = 128 << 30
-	// maxNodes is the number of archive entries and of directories that are
-	// made because an entry needs them.
-	maxNodes = 2 << 20
-	// maxMetadata is how many bytes of names, link targets and extended
-	// attributes are kept.
-	maxMetadata = 512 << 20
-	// maxPath is the longest path in an archive, in bytes (PATH_MAX).
-	maxPath = 4096
-	// maxDepth is how many directories may be in each other.
-	maxDepth = 1024
 )
 
 // Layer is one layer of an image.
@@ -50,7 +38,8 @@ type Layer struct {
 	// DiffID is the digest of the layer's archive without compression, and is
 	// verified. Empty when it is not known.
 	DiffID digest.Digest
-	// Size is the number of bytes that Open gives; only for progress.
+	// Size is the number of bytes that Open gives; for progress, and for
+	// where the layer's data goes.
 	Size int64
 }
 
@@ -60,13 +49,14 @@ type Options struct {
 	// system's UUID is derived from it.
 	ID digest.Digest
 	// Size of the file system in bytes; 0 for one that is as large as its
-	// contents and only good for reading.
+	// contents and only good for reading. Into one of a given size layers are
+	// written one after the other.
 	Size int64
 	// MaxBytes limits the bytes of all archives, and those of all files with
 	// their holes; 0 for the constant MaxBytes.
 	MaxBytes int64
-	// Progress, if set, is called now and then with the bytes read so far and
-	// the sum of all Sizes.
+	// Progress, if set, is called now and then, one call at a time, with the
+	// bytes read so far and the sum of all Sizes.
 	Progress func(done, total int64)
 }
 
@@ -92,21 +82,27 @@ func Write(ctx context.Context, f *os.File, ls []Layer, o Options) (Summary, err
 	if err != nil {
 		return Summary{}, err
 	}
-	img := image{ctx: ctx, options: o, writer: w}
-	img.tree = tree{root: ext4.NewDir(0o755), gone: func(n *ext4.Node) { w.Discard(n.Data) }, spent: &img.spent}
-	for _, l := range ls {
-		img.total += l.Size
-	}
-	for i, l := range ls {
-		if err := img.add(l); err != nil {
-			return Summary{}, fmt.Errorf("layer %d of %d (%s): %w", i+1, len(ls), l.Digest, err)
-		}
-	}
-	s, err := w.Close(img.tree.root)
+	img := image{options: o, spent: spent{maxBytes: o.MaxBytes}}
+	t := tree{root: ext4.NewDir(0o755), gone: func(n *ext4.Node) { w.Discard(n.Data) }, spent: &img.spent}
+	changes, err := img.readAll(ctx, w, ls)
 	if err != nil {
 		return Summary{}, err
 	}
-	return Summary{Summary: s, Entries: img.entries, Bytes: img.spent.archive}, nil
+	for i, c := range changes {
+		if err := t.apply(c); err != nil {
+			return Summary{}, blame(ls, i, err)
+		}
+	}
+	s, err := w.Close(t.root)
+	if err != nil {
+		return Summary{}, err
+	}
+	return Summary{Summary: s, Entries: int(img.entries.Load()), Bytes: img.spent.archives.Load()}, nil
+}
+
+// blame says in an error which layer it is about.
+func blame(ls []Layer, i int, err error) error {
+	return fmt.Errorf("layer %d of %d (%s): %w", i+1, len(ls), ls[i].Digest, err)
 }
 
 // imageUUID derives a UUID of version 8 (RFC 9562) from an image's ID.
@@ -118,68 +114,88 @@ func imageUUID(id digest.Digest) (u [16]byte) {
 	return u
 }
 
-// image is one image while it is made.
+// image is one image while its layers are read.
 type image struct {
-	ctx         context.Context
-	options     Options
-	writer      *ext4.Writer
-	tree        tree
-	spent       spent
-	entries     int
-	done, total int64 // compressed bytes
+	options Options
+	total   int64 // compressed bytes
+	entries atomic.Int64
+	spent   spent
+
+	mu   sync.Mutex // also for calls of options.Progress
+	done int64      // compressed bytes read
 }
 
-// spent counts what is limited.
-type spent struct {
-	nodes, metadata int
-	archive, files  int64
-}
-
-// node takes one more node with so many bytes of metadata into account.
-func (s *spent) node(metadata int) error {
-	s.nodes++
-	s.metadata += metadata
-	if s.nodes > maxNodes {
-		return fmt.Errorf("image has more than %d entries", maxNodes)
+// readAll reads all layers, as many at a time as there are processors, and
+// writes their files' contents.
+func (m *image) readAll(ctx context.Context, w *ext4.Writer, ls []Layer) ([]*changeset, error) {
+	var weights []int64
+	for _, l := range ls {
+		m.total += l.Size
+		weights = append(weights, l.Size)
 	}
-	if s.metadata > maxMetadata {
-		return fmt.Errorf("image has more than %d MiB of names and attributes", maxMetadata>>20)
+	lanes := w.Lanes(weights)
+	changes := make([]*changeset, len(ls))
+	group, ctx := errgroup.WithContext(ctx)
+	if group.SetLimit(runtime.GOMAXPROCS(0)); m.options.Size != 0 {
+		group.SetLimit(1)
 	}
-	return nil
-}
-
-// add reads one layer and merges it into the tree.
-func (m *image) add(l Layer) error {
-	rc, err := l.Open(m.ctx)
-	if err != nil {
-		return fmt.Errorf("open: %w", err)
+	for i, l := range ls {
+		group.Go(func() (err error) {
+			if changes[i], err = m.read(ctx, l, lanes[i]); err != nil {
+				return blame(ls, i, err)
+			}
+			return nil
+		})
 	}
-	c, err := m.read(l, rc)
-	if err := errors.Join(err, rc.Close()); err != nil {
-		return err
-	}
-	return m.tree.apply(c)
+	return changes, group.Wait()
 }
 
 // read reads one layer to its end and returns its entries.
-func (m *image) read(l Layer, rc io.Reader) (*changeset, error) {
-	plain, err := decompress(&input{image: m, r: rc}, l.MediaType)
+func (m *image) read(ctx context.Context, l Layer, lane *ext4.Lane) (*changeset, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stored, err := l.Open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	c, err := m.unpack(ctx, cancel, l, stored, lane)
+	if err := errors.Join(err, stored.Close()); err != nil {
+		return nil, err
+	}
+	return c, lane.Close()
+}
+
+// unpack reads a stored layer to its end. It calls cancel where it does not get
+// there.
+func (m *image) unpack(ctx context.Context, cancel func(), l Layer, stored io.Reader, lane *ext4.Lane) (*changeset, error) {
+	plain, err := decompress(&input{ctx: ctx, image: m, r: stored}, l.MediaType)
 	if err != nil {
 		return nil, err
 	}
 	defer plain.Close()
-	a := archive{image: m, r: plain}
+	var diffID digest.Verifier
+	hash := io.Discard
 	if l.DiffID != "" {
 		if err := l.DiffID.Validate(); err != nil {
 			return nil, fmt.Errorf("diff ID %q: %w", l.DiffID, err)
 		}
-		a.verifier = l.DiffID.Verifier()
+		diffID = l.DiffID.Verifier()
+		hash = diffID
 	}
+	meter := &metered{r: plain, spent: &m.spent}
+	ahead := newReadAhead(meter, hash)
+	a := archive{ctx: ctx, image: m, lane: lane, r: ahead}
 	c, err := a.read()
 	if err != nil {
-		return nil, err
+		cancel()
 	}
-	if a.verifier != nil && !a.verifier.Verified() {
+	ahead.Close()
+	switch {
+	case err != nil:
+		return nil, err
+	case diffID == nil && meter.length%tarBlock != 0: // the tar reader takes an end within padding for the archive's
+		return nil, fmt.Errorf("archive of %d bytes is cut off: %w", meter.length, io.ErrUnexpectedEOF)
+	case diffID != nil && !diffID.Verified():
 		return nil, fmt.Errorf("contents are not those of the diff ID %s: the layer is damaged, or belongs to another image", l.DiffID)
 	}
 	return c, nil
@@ -187,19 +203,26 @@ func (m *image) read(l Layer, rc io.Reader) (*changeset, error) {
 
 // input is the stored layer: it ends with the context and reports progress.
 type input struct {
+	ctx   context.Context
 	image *image
 	r     io.Reader
 }
 
 func (i *input) Read(p []byte) (int, error) {
-	m := i.image
-	if err := context.Cause(m.ctx); err != nil {
+	if err := context.Cause(i.ctx); err != nil {
 		return 0, err
 	}
 	n, err := i.r.Read(p)
+	i.image.progress(n)
+	return n, err
+}
+
+// progress takes n more bytes into account.
+func (m *image) progress(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.done += int64(n)
 	if m.options.Progress != nil && n > 0 {
 		m.options.Progress(m.done, m.total)
 	}
-	return n, err
 }

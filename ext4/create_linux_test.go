@@ -33,7 +33,7 @@ func scratch(t *testing.T, path string, o ext4.Options) {
 
 // bigFiles returns a directory for sparse files of more than 16 TiB, which
 // ext4 as the host's file system cannot have.
-func bigFiles(t *testing.T, size int64) string {
+func bigFiles(t testing.TB, size int64) string {
 	dir := t.TempDir()
 	if size < 16<<40 {
 		return dir

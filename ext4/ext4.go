@@ -62,7 +62,7 @@ type Writer struct {
 	placer          // to where alloc says
 	lanes   []*Lane // not joined yet
 	journal *Blob
-	xattrs  xattrBlocks
+	xattrs  xattrStore
 	inodes  []inode // the first is the root, the others from format.FirstInode on
 }
 

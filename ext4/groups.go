@@ -177,15 +177,16 @@ func (g *groupWriter) superblocks() error {
 		if !format.HasSuper(group) {
 			continue
 		}
-		backup := g.superblock(group)
-		if spent < maxBackups {
-			spent += len(g.descs)
-			backup = append(make([]byte, 0, format.BlockSize+len(g.descs)), backup...)
-			backup = append(backup[:format.BlockSize], g.descs...)
-		}
 		at := int64(format.GroupStart(group)) * format.BlockSize
-		if _, err := w.f.WriteAt(backup, at); err != nil {
+		if _, err := w.f.WriteAt(g.superblock(group), at); err != nil {
 			return fmt.Errorf("write copy of the superblock in group %d: %w", group, err)
+		}
+		if spent >= maxBackups {
+			continue
+		}
+		spent += len(g.descs)
+		if _, err := w.f.WriteAt(g.descs, at+format.BlockSize); err != nil {
+			return fmt.Errorf("write copy of the group descriptors in group %d: %w", group, err)
 		}
 	}
 	if _, err := w.f.WriteAt(g.descs, format.BlockSize); err != nil {
@@ -233,6 +234,9 @@ func (g *groupWriter) superblock(group uint32) []byte {
 		OverheadBlocks: uint32(g.overhead),
 	}
 	copy(s.VolumeName[:], o.Label)
+	if len(w.xattrs.values) > 0 {
+		s.Incompat |= format.IncompatEAInode
+	}
 	if w.geo.descSize == format.DescSize64 {
 		s.Incompat |= format.Incompat64Bit
 		s.DescSize = format.DescSize64

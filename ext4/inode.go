@@ -20,6 +20,7 @@ type inode struct {
 	size      uint64
 	blocks    uint64 // taken by data, its tree and attributes
 	flags     uint32
+	version   uint32
 	block     [format.InodeBlockSize]byte
 	xattrs    []format.Xattr // those in the inode itself
 	outside   uint64         // block with the others
@@ -145,6 +146,7 @@ func (w *Writer) build(number map[*Node]uint32) error {
 			return fmt.Errorf("inode %d (%s): %w", in.number, w.describe(in), err)
 		}
 	}
+	w.inodes = append(w.inodes, w.xattrs.valueInodes(w.seed)...)
 	return nil
 }
 
@@ -216,7 +218,7 @@ func (in *inode) put(b []byte, seed format.Seed) {
 		Mode: n.Mode, UID: n.UID, GID: n.GID, Size: in.size,
 		Mtime: n.Mtime, Atime: n.Atime, Ctime: n.Ctime, Crtime: n.Mtime,
 		Links: uint16(in.links), Sectors: in.blocks * (format.BlockSize / format.SectorSize),
-		Flags: in.flags, Block: in.block, XattrBlock: in.outside,
+		Flags: in.flags, Version: in.version, Block: in.block, XattrBlock: in.outside,
 	}
 	if d.Atime.IsZero() {
 		d.Atime = n.Mtime
@@ -225,7 +227,7 @@ func (in *inode) put(b []byte, seed format.Seed) {
 		d.Ctime = n.Mtime
 	}
 	if len(in.xattrs) > 0 {
-		format.PutInodeXattrs(&d.Xattrs, in.xattrs)
+		format.PutInodeXattrs(&d.Xattrs, in.xattrs, seed)
 	}
 	d.Put(b, seed.Inode(in.number))
 }

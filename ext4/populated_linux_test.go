@@ -219,7 +219,8 @@ func TestCloseRefuses(t *testing.T) {
 		"root in the root":  {func(r *ext4.Node) { r.Set("a", r) }, "root"},
 		"namespace":         {func(r *ext4.Node) { r.Xattrs = map[string][]byte{"mine.a": nil} }, "mine.a"},
 		"too many names":    {func(r *ext4.Node) { nameOften(r, many, format.MaxLinks+1) }, "65001 names"},
-		"large attributes":  {func(r *ext4.Node) { r.Xattrs = map[string][]byte{"user.a": make([]byte, 4096)} }, "ea_inode"},
+		"large attribute":   {func(r *ext4.Node) { r.Xattrs = map[string][]byte{"user.a": make([]byte, 64<<10+1)} }, "65537 bytes"},
+		"many attributes":   {func(r *ext4.Node) { r.Xattrs = manyXattrs(200) }, "names of "},
 		"broken ACL":        {func(r *ext4.Node) { r.Xattrs = map[string][]byte{format.ACLDefault: []byte("no")} }, "access control list"},
 		"long xattr's name": {func(r *ext4.Node) { r.Xattrs = map[string][]byte{"user." + strings.Repeat("n", 256): nil} }, "name is too long"},
 	} {
@@ -240,6 +241,70 @@ func TestCloseRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func manyXattrs(n int) map[string][]byte {
+	all := map[string][]byte{}
+	for i := range n {
+		all[fmt.Sprintf("user.%030d", i)] = []byte{byte(i)}
+	}
+	return all
+}
+
+// TestLargeXattrs gives files values that no block has room for: alone, beside
+// small ones, shared by files and by names, and at the limit.
+func TestLargeXattrs(t *testing.T) {
+	both(t, func(t *testing.T, size int64) {
+		large, other := bytes.Repeat([]byte("large"), 1000), bytes.Repeat([]byte("other"), 2000)
+		xattrs := map[string]map[string][]byte{
+			"alone":  {"user.a": large},
+			"same":   {"user.a": large},
+			"names":  {"user.a": large, "trusted.b": large, "security.c": other},
+			"zeros":  {"user.zeros": make([]byte, format.MaxXattr)},
+			"block":  {"user.a": bytes.Repeat([]byte("a"), 3000), "user.b": bytes.Repeat([]byte("b"), 2000), "user.c": []byte("c")},
+			"beside": manyXattrs(50),
+		}
+		xattrs["beside"]["user.large"] = large
+		for i := range 2 * format.XattrMaxRefs {
+			xattrs[fmt.Sprint("shared", i)] = map[string][]byte{"user.a": large}
+		}
+		path := build(t, size, func(w *ext4.Writer, root *ext4.Node) {
+			for name, all := range xattrs {
+				n := ext4.NewFile(0o644, data(t, w, []byte(name)))
+				n.Xattrs = all
+				root.Set(name, n)
+			}
+			root.Xattrs = xattrs["names"]
+		})
+		ext4test.Fsck(t, path)
+		options := "ro"
+		if size != 0 {
+			options = "rw"
+		}
+		dir, unmount := ext4test.Mount(t, path, options)
+		for name, all := range xattrs {
+			want := map[string]string{}
+			for key, value := range all {
+				want[key] = string(value)
+			}
+			got := ext4test.Walk(t, filepath.Join(dir, name))["."].Xattrs
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("attributes of %s (-want +got):\n%.2000s", name, diff)
+			}
+		}
+		if size != 0 { // the kernel counts down what it was told
+			for _, name := range []string{"alone", "names", "beside"} {
+				if err := os.Remove(filepath.Join(dir, name)); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := unix.Setxattr(filepath.Join(dir, "same"), "user.a", other, 0); err != nil {
+				t.Error(err)
+			}
+		}
+		unmount()
+		ext4test.Fsck(t, path)
+	})
 }
 
 func nameOften(dir, n *ext4.Node, times int) {

@@ -33,6 +33,7 @@ const (
 	MaxName    = 255      // bytes in a directory entry's name
 	MaxSymlink = 4095     // bytes in the target of a symbolic link
 	MaxLinks   = 65000    // names of an inode
+	MaxXattr   = 64 << 10 // bytes in the value of an extended attribute (XATTR_SIZE_MAX)
 	MaxFile    = 16 << 40 // bytes: 2^32 blocks
 )
 
@@ -48,6 +49,9 @@ func GroupOf(block uint64) uint32 { return uint32(block / BlocksPerGroup) }
 func HasSuper(group uint32) bool {
 	if group <= 1 {
 		return true
+	}
+	if group%2 == 0 || group%3 != 0 && group%5 != 0 && group%7 != 0 { // quick for most
+		return false
 	}
 	for _, base := range []uint64{3, 5, 7} {
 		p := base

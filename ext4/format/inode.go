@@ -20,8 +20,9 @@ const (
 
 // Flags of an inode (inodes.rst, i_flags).
 const (
-	InodeIndex   = 0x1000  // a directory with a hash tree
-	InodeExtents = 0x80000 // i_block is the root of an extent tree
+	InodeIndex   = 0x1000   // a directory with a hash tree
+	InodeExtents = 0x80000  // i_block is the root of an extent tree
+	InodeEAInode = 0x200000 // the contents are the value of an extended attribute
 )
 
 const (
@@ -49,6 +50,7 @@ type Inode struct {
 	Links      uint16
 	Sectors    uint64 // space taken, in SectorSize
 	Flags      uint32
+	Version    uint32 // low half of i_version
 	Block      [InodeBlockSize]byte
 	XattrBlock uint64               // block of extended attributes, 0 for none
 	Xattrs     [InodeXattrSize]byte // extended attributes in the inode, zero for none
@@ -70,6 +72,7 @@ func (i *Inode) Put(b []byte, seed Seed) {
 	le.PutUint16(b[0x1A:], i.Links)
 	le.PutUint32(b[0x1C:], uint32(i.Sectors))
 	le.PutUint32(b[0x20:], i.Flags)
+	le.PutUint32(b[0x24:], i.Version)
 	copy(b[0x28:], i.Block[:])
 	le.PutUint32(b[0x68:], uint32(i.XattrBlock))
 	le.PutUint32(b[0x6C:], uint32(i.Size>>32))

@@ -26,6 +26,7 @@ const (
 	IncompatExtents  = 0x40
 	Incompat64Bit    = 0x80
 	IncompatFlexBG   = 0x200
+	IncompatEAInode  = 0x400
 )
 
 // Features without which a kernel must not write (s_feature_ro_compat).

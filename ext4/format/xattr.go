@@ -20,6 +20,9 @@ type Xattr struct {
 	Index uint8
 	Name  string
 	Value []byte
+	// Inode has the value as its contents (feature ea_inode); 0 where the value
+	// is beside the name.
+	Inode uint32
 }
 
 // xattrPrefixes are the namespaces that have a number (attributes.rst). The
@@ -57,8 +60,19 @@ func SplitXattr(name string) (index uint8, rest string, ok bool) {
 
 func xattrPad(n int) int { return (n + 3) &^ 3 }
 
-// Len returns the bytes that the attribute takes.
-func (x *Xattr) Len() int { return xattrEntrySize + xattrPad(len(x.Name)) + xattrPad(len(x.Value)) }
+// Len returns the bytes that the attribute takes, without an inode for its
+// value.
+func (x *Xattr) Len() int {
+	n := xattrEntrySize + xattrPad(len(x.Name))
+	if x.Inode == 0 {
+		n += xattrPad(len(x.Value))
+	}
+	return n
+}
+
+// XattrValueHash is the hash of a value that has an inode of its own
+// (fs/ext4/xattr.c, ext4_xattr_inode_hash).
+func XattrValueHash(value []byte, seed Seed) uint32 { return CRC(uint32(seed), value) }
 
 // Room for attributes in an inode and in a block, in bytes: what is left of
 // the sum of their lengths when the header and the end mark are taken off.
@@ -69,21 +83,21 @@ const (
 
 // PutInodeXattrs writes attributes into an inode. Their lengths together are
 // at most XattrRoomInode.
-func PutInodeXattrs(b *[InodeXattrSize]byte, xs []Xattr) {
+func PutInodeXattrs(b *[InodeXattrSize]byte, xs []Xattr, seed Seed) {
 	clear(b[:])
 	binary.LittleEndian.PutUint32(b[:], xattrMagic)
-	putXattrs(b[inodeXattrStart:], 0, xs, false)
+	putXattrs(b[inodeXattrStart:], 0, xs, false, seed)
 }
 
 // PutXattrBlock writes attributes, sorted by index, length of the name and
 // name, into a block that refs inodes share. Their lengths together are at
 // most XattrRoomBlock. The checksum is set by FinishXattrBlock.
-func PutXattrBlock(b []byte, xs []Xattr) {
+func PutXattrBlock(b []byte, xs []Xattr, seed Seed) {
 	le := binary.LittleEndian
 	clear(b)
 	le.PutUint32(b[0x00:], xattrMagic)
 	le.PutUint32(b[0x08:], 1) // h_blocks
-	le.PutUint32(b[0x0C:], putXattrs(b, xattrHeaderSize, xs, true))
+	le.PutUint32(b[0x0C:], putXattrs(b, xattrHeaderSize, xs, true, seed))
 }
 
 // FinishXattrBlock sets the number of inodes that share a block and its
@@ -98,7 +112,7 @@ func FinishXattrBlock(b []byte, refs uint32, block uint64, seed Seed) {
 
 // putXattrs writes entries from offset at upwards and their values from the
 // end of b downwards. It returns the hash of all.
-func putXattrs(b []byte, at int, xs []Xattr, hashed bool) (all uint32) {
+func putXattrs(b []byte, at int, xs []Xattr, hashed bool, seed Seed) (all uint32) {
 	le := binary.LittleEndian
 	end := len(b)
 	for i := range xs {
@@ -106,15 +120,20 @@ func putXattrs(b []byte, at int, xs []Xattr, hashed bool) (all uint32) {
 		e := b[at:]
 		e[0] = uint8(len(x.Name))
 		e[1] = x.Index
-		if len(x.Value) > 0 {
+		value := x.Value // the words that the hash is over
+		if x.Inode != 0 {
+			le.PutUint32(e[4:], x.Inode)
+			value = le.AppendUint32(nil, XattrValueHash(x.Value, seed))
+		} else if len(x.Value) > 0 {
 			end -= xattrPad(len(x.Value))
 			le.PutUint16(e[2:], uint16(end))
 			copy(b[end:], x.Value)
+			value = b[end : end+xattrPad(len(x.Value))]
 		}
 		le.PutUint32(e[8:], uint32(len(x.Value)))
 		copy(e[xattrEntrySize:], x.Name)
-		if hashed {
-			h := x.hash(b[end : end+xattrPad(len(x.Value))])
+		if hashed || x.Inode != 0 {
+			h := x.hash(value)
 			le.PutUint32(e[12:], h)
 			all = all<<16 ^ all>>16 ^ h
 		}

@@ -95,7 +95,7 @@ func TestRefuse(t *testing.T) {
 		"owner of 33 bits":             {of(file("f", "").with(func(h *tar.Header) { h.Gid = 1 << 32 })), "owner"},
 		"device that cannot be":        {of(entry(tar.TypeChar, "c", "", "", 0).with(func(h *tar.Header) { plainHeader(h); h.Devmajor = 4096 })), "4096:0"},
 		"attribute's value not base64": {of(withXattr("f", "LIBARCHIVE.xattr.user.a", "!")), "user.a"},
-		"attributes too large":         {of(withXattr("f", "SCHILY.xattr.user.a", strings.Repeat("x", 5000))), "ea_inode"},
+		"attribute too large":          {of(withXattr("f", "SCHILY.xattr.user.a", strings.Repeat("x", 65537))), "65537 bytes"},
 		"access control list broken":   {of(withXattr("f", "SCHILY.xattr.system.posix_acl_access", "\x02\x00\x00\x00\xff")), "access control list"},
 	}
 	for name, c := range cases {

@@ -14,19 +14,21 @@ import (
 // change it; the engine keeps its disks in step.
 func (e *Engine) Images() *registry.Store { return e.images }
 
-// Pull brings an image from its registry and makes its disk, so that the first
-// start need not.
+// Pull brings an image from its registry and makes its disk while the layers
+// arrive, so that the first start need not.
 func (e *Engine) Pull(ctx context.Context, ref string, o registry.PullOptions) (registry.Image, error) {
+	var id digest.Digest
+	o.Unpack = func(ctx context.Context, image digest.Digest, layers []registry.Layer) error {
+		id = image
+		_, err := e.disks.Make(ctx, image, layers)
+		return err
+	}
 	img, err := e.images.Pull(ctx, ref, o)
 	if err != nil {
-		return img, err
-	}
-	if _, err := e.disks.Image(ctx, img.ID); err != nil {
-		// What cannot be unpacked is of no use to anybody.
-		if _, rerr := e.images.Remove(context.WithoutCancel(ctx), ref, true); rerr != nil {
-			e.log.Warn("remove an image that cannot be unpacked", "image", ref, "error", rerr)
+		if id != "" {
+			e.forgetDisk(id)
 		}
-		return img, fmt.Errorf("unpack %s: %w", ref, err)
+		return img, err
 	}
 	e.bus.publish(Event{Type: "image", Action: "pull", ID: ref, Name: ref})
 	return img, nil

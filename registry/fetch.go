@@ -23,10 +23,14 @@ func (p *pull) blob(ctx context.Context, d ocispec.Descriptor) error {
 		switch state {
 		case StateExists:
 			p.report.state(d.Digest, StateExists, d.Size)
+			p.arrival(d).arrived()
 			return nil
 		case StateDownloading:
 			err := p.store.patience.retry(ctx, func(ctx context.Context) error { return p.download(ctx, d) })
 			p.store.release(d.Digest, done)
+			if err == nil {
+				p.arrival(d).arrived()
+			}
 			return err
 		}
 		select {
@@ -35,6 +39,15 @@ func (p *pull) blob(ctx context.Context, d ocispec.Descriptor) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// arrival returns what tells how far a blob is. Nobody looks at that of the
+// configuration.
+func (p *pull) arrival(d ocispec.Descriptor) *arrival {
+	if a := p.arrivals[d.Digest]; a != nil {
+		return a
+	}
+	return newArrival(d)
 }
 
 // claim tells whether a blob exists, is the caller's to download, or has to be
@@ -74,7 +87,10 @@ func (p *pull) download(ctx context.Context, d ocispec.Descriptor) (err error) {
 		return err
 	}
 	defer body.Close()
-	f, err := os.OpenFile(filepath.Join(p.dir, d.Digest.Encoded()), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	path := filepath.Join(p.dir, d.Digest.Encoded())
+	arrival := p.arrival(d)
+	arrival.begin(path)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return p.store.diskError(err)
 	}
@@ -89,7 +105,7 @@ func (p *pull) download(ctx context.Context, d ocispec.Descriptor) (err error) {
 		return n, err
 	})
 	// One byte more than announced shows that there is too much.
-	if _, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(from, d.Size+1)); err != nil {
+	if _, err := io.Copy(io.MultiWriter(f, hash, arrival), io.LimitReader(from, d.Size+1)); err != nil {
 		return p.store.diskError(err)
 	}
 	stop() // what follows is the disk's time

@@ -38,13 +38,18 @@ type Layer struct {
 	MediaType string        // tells how it is compressed
 	Size      int64         // bytes that Open gives
 
-	store *Store
+	store   *Store
+	arrival *arrival // nil when it is in the store
 }
 
 // Open returns the layer's bytes as the registry has served them. They matched
-// Digest when they were stored. A blob that is missing or has another size
-// gives errdefs.ErrDataLoss.
-func (l Layer) Open(context.Context) (io.ReadCloser, error) {
+// Digest when they were stored; those of a layer that is still arriving are
+// given as they come, and its end not before they have matched. A blob that is
+// missing or has another size gives errdefs.ErrDataLoss.
+func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
+	if l.arrival != nil {
+		return l.arrival.open(ctx, l.store), nil
+	}
 	return l.store.openBlob(ocispec.Descriptor{Digest: l.Digest, Size: l.Size})
 }
 
@@ -114,11 +119,16 @@ func (s *Store) Layers(img Image) ([]Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	layers := make([]Layer, len(e.layers))
-	for i, l := range e.layers {
-		layers[i] = Layer{Digest: l.Digest, DiffID: e.diffIDs[i], MediaType: l.MediaType, Size: l.Size, store: s}
+	return s.layers(e.content), nil
+}
+
+// layers returns the layers of an image's contents, which are in the store.
+func (s *Store) layers(c content) []Layer {
+	layers := make([]Layer, len(c.layers))
+	for i, l := range c.layers {
+		layers[i] = Layer{Digest: l.Digest, DiffID: c.diffIDs[i], MediaType: l.MediaType, Size: l.Size, store: s}
 	}
-	return layers, nil
+	return layers
 }
 
 // entry returns the first manifest of an image. Entries do not change once they

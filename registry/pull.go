@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,6 +29,11 @@ type PullOptions struct {
 	// Progress hears how far the pull is, one call at a time. It should return
 	// soon.
 	Progress func(Progress)
+	// Unpack, if set, is called with the image's ID and its layers while these
+	// are arriving; Layer.Open gives them as they come. When it fails the pull
+	// does, and when the pull fails its context ends. It is called once more,
+	// with layers that are all there, when a download had to be begun again.
+	Unpack func(ctx context.Context, id digest.Digest, layers []Layer) error
 }
 
 // pull is one call of Pull.
@@ -37,11 +43,14 @@ type pull struct {
 	domain   string
 	platform ocispec.Platform
 	report   *reporter
+	unpack   func(context.Context, digest.Digest, []Layer) error
 
 	system *types.SystemContext
 	known  bool // there are credentials in system
 	source types.ImageSource
 	dir    string // for unfinished blobs
+	// arrivals of the layers; for the configuration there is none
+	arrivals map[digest.Digest]*arrival
 }
 
 // Pull fetches an image from its registry. Nothing of a pull that fails or is
@@ -64,7 +73,7 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions) (Image, err
 	if err != nil {
 		return Image{}, err
 	}
-	p := &pull{store: s, name: name, domain: reference.Domain(name), platform: platform, report: newReporter(o.Progress)}
+	p := &pull{store: s, name: name, domain: reference.Domain(name), platform: platform, report: newReporter(o.Progress), unpack: o.Unpack}
 	if p.system, p.known, err = s.system(ctx, name.Name(), o.Auth); err != nil {
 		return Image{}, err
 	}
@@ -72,6 +81,9 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions) (Image, err
 	if err != nil {
 		if ctx.Err() != nil {
 			return Image{}, context.Cause(ctx)
+		}
+		if errors.As(err, new(unpackError)) {
+			return Image{}, err
 		}
 		return Image{}, explain(err, p.domain, p.known)
 	}
@@ -106,15 +118,58 @@ func (p *pull) run(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	if err := p.layers(ctx, d.Layers); err != nil {
+	c := content{config: *d.Config, layers: d.Layers, image: img, diffIDs: img.RootFS.DiffIDs}
+	if err := p.contents(ctx, c); err != nil {
 		return Image{}, err
 	}
 	if err := p.store.writeBlob(m, data); err != nil {
 		return Image{}, err
 	}
-	c := content{config: *d.Config, layers: d.Layers, image: img, diffIDs: img.RootFS.DiffIDs}
 	return p.record(m, c, root)
 }
+
+// contents fetches the layers and unpacks them meanwhile.
+func (p *pull) contents(ctx context.Context, c content) error {
+	p.arrivals = map[digest.Digest]*arrival{}
+	for _, l := range c.layers {
+		p.arrivals[l.Digest] = newArrival(l)
+	}
+	if p.unpack == nil {
+		return p.layers(ctx, c.layers)
+	}
+	there := p.store.layers(c)
+	arriving := slices.Clone(there)
+	for i := range arriving {
+		arriving[i].arrival = p.arrivals[arriving[i].Digest]
+	}
+	both, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	unpacked := make(chan error, 1)
+	go func() {
+		err := p.unpack(both, c.config.Digest, arriving)
+		if err != nil && !errors.Is(err, errRestarted) {
+			cancel(unpackError{err})
+		}
+		unpacked <- err
+	}()
+	err := p.layers(both, c.layers)
+	if err != nil {
+		cancel(err)
+	}
+	if uerr := <-unpacked; err == nil && errors.Is(uerr, errRestarted) {
+		if err := p.unpack(ctx, c.config.Digest, there); err != nil {
+			return unpackError{err}
+		}
+	}
+	return context.Cause(both)
+}
+
+// unpackError is an error that the registry has nothing to do with.
+type unpackError struct{ error }
+
+func (e unpackError) Error() string { return "unpack: " + e.error.Error() }
+
+func (e unpackError) Unwrap() error { return e.error }
 
 // connect reaches the registry and has it send what the name stands for.
 func (p *pull) connect(ctx context.Context) error {

@@ -56,6 +56,22 @@ func (c *Cache) path(id digest.Digest) string { return filepath.Join(c.dir, id.E
 // Image returns the path of an image's disk and makes it first where there is
 // none. Of several callers one makes it and the others wait.
 func (c *Cache) Image(ctx context.Context, id digest.Digest) (string, error) {
+	return c.disk(ctx, id, func() ([]registry.Layer, error) {
+		img, err := c.store.Image(id.String())
+		if err != nil {
+			return nil, err
+		}
+		return c.store.Layers(img)
+	})
+}
+
+// Make is Image for an image that is not in the store yet, of whose layers some
+// may still be arriving.
+func (c *Cache) Make(ctx context.Context, id digest.Digest, from []registry.Layer) (string, error) {
+	return c.disk(ctx, id, func() ([]registry.Layer, error) { return from, nil })
+}
+
+func (c *Cache) disk(ctx context.Context, id digest.Digest, from func() ([]registry.Layer, error)) (string, error) {
 	if err := id.Validate(); err != nil {
 		return "", fmt.Errorf("image %q: %w", id, err)
 	}
@@ -68,9 +84,15 @@ func (c *Cache) Image(ctx context.Context, id digest.Digest) (string, error) {
 		}
 		mine, done := c.claim(id)
 		if mine {
-			err := c.make(ctx, id, path)
+			stored, err := from()
+			if err == nil {
+				err = fill(ctx, id, stored, path)
+			}
 			c.release(id, done)
-			return path, err
+			if err != nil {
+				return "", fmt.Errorf("make disk of image %s: %w", id, err)
+			}
+			return path, nil
 		}
 		select {
 		case <-done:
@@ -99,17 +121,9 @@ func (c *Cache) release(id digest.Digest, done chan struct{}) {
 	close(done)
 }
 
-// make writes an image's disk. It gets its name when it is complete and on
+// fill writes an image's disk. It gets its name when it is complete and on
 // disk.
-func (c *Cache) make(ctx context.Context, id digest.Digest, path string) (err error) {
-	img, err := c.store.Image(id.String())
-	if err != nil {
-		return fmt.Errorf("make disk of image %s: %w", id, err)
-	}
-	stored, err := c.store.Layers(img)
-	if err != nil {
-		return fmt.Errorf("make disk of image %s: %w", id, err)
-	}
+func fill(ctx context.Context, id digest.Digest, stored []registry.Layer, path string) error {
 	var ls []layers.Layer
 	for _, l := range stored {
 		ls = append(ls, layers.Layer{Open: l.Open, MediaType: l.MediaType, Digest: l.Digest, DiffID: l.DiffID, Size: l.Size})
@@ -121,10 +135,10 @@ func (c *Cache) make(ctx context.Context, id digest.Digest, path string) (err er
 }
 
 // write makes a file whole or not at all.
-func write(path string, fill func(*os.File) error) (err error) {
+func write(path string, contents func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), prefixTemporary)
 	if err != nil {
-		return fmt.Errorf("make disk: %w", err)
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -132,19 +146,16 @@ func write(path string, fill func(*os.File) error) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	if err := fill(f); err != nil {
-		return fmt.Errorf("make disk: %w", err)
+	if err := contents(f); err != nil {
+		return err
 	}
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("make disk: %w", err)
+		return err
 	}
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("make disk: %w", err)
+		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("make disk: %w", err)
-	}
-	return nil
+	return os.Rename(f.Name(), path)
 }
 
 // Remove deletes an image's disk, if there is one. A machine that has it open

@@ -25,11 +25,15 @@ func (c *Cache) Scratch(path string) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("scratch disk: %w", err)
 	}
-	return write(path, func(f *os.File) error {
+	err := write(path, func(f *os.File) error {
 		root := ext4.NewDir(0o755)
 		root.Set("upper", ext4.NewDir(0o755))
 		root.Set("work", ext4.NewDir(0o755))
 		_, err := ext4.Create(f, ext4.Options{Size: scratchSize, Journal: scratchJournal, Label: "skerry-scratch"}, root)
 		return err
 	})
+	if err != nil {
+		return fmt.Errorf("make scratch disk: %w", err)
+	}
+	return nil
 }

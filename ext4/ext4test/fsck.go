@@ -35,6 +35,16 @@ func Debugfs(t testing.TB, image, request string) string {
 	return string(out)
 }
 
+// Dumpe2fs returns what dumpe2fs says of all groups.
+func Dumpe2fs(t testing.TB, image string) string {
+	t.Helper()
+	out, err := exec.Command(tool(t, "dumpe2fs"), image).Output()
+	if err != nil {
+		t.Fatalf("dumpe2fs: %v", err)
+	}
+	return string(out)
+}
+
 // tool finds a program of e2fsprogs, also where a user's PATH has no sbin.
 func tool(t testing.TB, name string) string {
 	t.Helper()

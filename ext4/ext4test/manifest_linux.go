@@ -33,9 +33,18 @@ type Entry struct {
 // Manifest is a file system by path; the root is ".".
 type Manifest map[string]Entry
 
-// Walk reads everything below dir.
+// Walk reads everything below dir, or fails the test.
 func Walk(t testing.TB, dir string) Manifest {
 	t.Helper()
+	m, err := Read(dir)
+	if err != nil {
+		t.Fatalf("walk: %v", err)
+	}
+	return m
+}
+
+// Read reads everything below dir.
+func Read(dir string) (Manifest, error) {
 	m := Manifest{}
 	first := map[uint64]string{}
 	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
@@ -80,10 +89,7 @@ func Walk(t testing.TB, dir string) Manifest {
 		m[rel] = e
 		return nil
 	})
-	if err != nil {
-		t.Fatalf("walk: %v", err)
-	}
-	return m
+	return m, err
 }
 
 func sum(path string) (string, error) {

@@ -70,10 +70,20 @@ lint: ## format, vet and staticcheck, for linux and for darwin
 bench-start: build ## print how long a container takes to start, against a bare QEMU
 	go run ./tests/benchstart -skerry bin/skerry -kernel $(KERNEL)
 
+bench-ext4: ## print what making an ext4 file system of layers takes, against other ways; needs root
+	packaging/debian/deps.sh ext4
+	go run ./tests/benchext4
+
+prove-ext4: ## compare images of the same layers, a whole Debian, with the kernel's overlayfs; needs root
+	packaging/debian/deps.sh ext4
+	GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,inputs" go test -run TestInputs -count=1 -timeout 60m -v ./tests/benchext4
+
+bench: bench-start bench-ext4 ## measure all that needs nothing from elsewhere
+
 bench-kernel: ## print how fast the kernel boots, against the configuration in PEER_CONFIG
 	go run ./kernel/bench
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: run stop build deps generate clean test test-foreign race lint bench-start bench-kernel help
+.PHONY: run stop build deps generate clean test test-foreign race lint bench bench-start bench-ext4 prove-ext4 bench-kernel help

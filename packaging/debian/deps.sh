@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that are missing for building and running Skerry, and with the argument
-# "test" those that its tests need beside them, with "foreign" those for the other architecture. Does nothing, without root, when all are there.
+# "test" those that its tests need beside them, with "foreign" those for the other architecture, with "ext4" those to
+# measure and prove file systems with. Does nothing, without root, when all are there.
 set -euo pipefail
 
 case $(uname -m) in
@@ -11,14 +12,14 @@ esac
 
 packages=("$qemu" gcc libc6-dev make flex bison bc libelf-dev perl xz-utils busybox-static)
 [ -n "${KERNEL_SRC:-}" ] || packages+=(linux-source-6.12)
-if [ "${1:-}" = test ]; then
+case ${1:-} in
+test)
 	packages+=(e2fsprogs iproute2 cpio)
 	command -v docker >/dev/null || packages+=(docker-cli)
-fi
-
-if [ "${1:-}" = foreign ]; then
-	packages+=(qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross e2fsprogs)
-fi
+	;;
+foreign) packages+=(qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross e2fsprogs) ;;
+ext4) packages+=(e2fsprogs mmdebstrap isal zstd) ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,0 +1,131 @@
+package inflate
+
+import "encoding/binary"
+
+const (
+	// fastInput is how many bytes of input fast takes at most for a symbol,
+	// with those it only looks at: it loads eight twice and moves by seven.
+	fastInput = 16
+	// slack is how far fast may write behind the end of the room in the
+	// buffer: three literals, a match of 258 bytes and what is copied with it
+	// to make whole words.
+	slack = 3 + 258 + 16
+)
+
+// fast does what symbols does while there is plenty of input and of room. It
+// reports whether the block has ended and, if the stream is corrupt, what is wrong.
+//
+// No index can be out of bounds: Go checks what the compiler cannot prove. Bits
+// has 56 bits or more after it was filled, while a length takes 20 at most and
+// a distance 28; above those it counts are bits of the next byte, which are
+// put there once more by the next filling.
+func (z *Reader) fast() (ended bool, wrong string) {
+	in, code := &z.in, z.code
+	window, pos := in.window, in.pos
+	bits, n := in.bits, in.n
+	buf, next, end := z.buf, z.next, z.end
+	last := len(window) - fastInput
+
+	for next < end && pos <= last {
+		bits |= binary.LittleEndian.Uint64(window[pos:]) << (n & 63)
+		pos += int((63 - n) >> 3)
+		n |= 56
+		e := code.lit[bits&(1<<litWidth-1)]
+		if e&literal != 0 {
+			bits >>= e & dropMask
+			n -= uint(e & dropMask)
+			buf[next] = byte(e >> valueShift)
+			next++
+			e = code.lit[bits&(1<<litWidth-1)]
+			if e&literal != 0 {
+				bits >>= e & dropMask
+				n -= uint(e & dropMask)
+				buf[next] = byte(e >> valueShift)
+				next++
+				e = code.lit[bits&(1<<litWidth-1)]
+				if e&literal != 0 {
+					bits >>= e & dropMask
+					n -= uint(e & dropMask)
+					buf[next] = byte(e >> valueShift)
+					next++
+					continue
+				}
+			}
+		}
+		if e&special != 0 {
+			if e&further != 0 {
+				bits >>= litWidth
+				n -= litWidth
+				e = code.lit[(uint64(e>>valueShift)+bits&(1<<(e>>codeShift&codeMask)-1))&(litSize-1)]
+				if e&literal != 0 {
+					bits >>= e & dropMask
+					n -= uint(e & dropMask)
+					buf[next] = byte(e >> valueShift)
+					next++
+					continue
+				}
+			}
+			if e&special != 0 {
+				bits >>= e & dropMask
+				n -= uint(e & dropMask)
+				ended = e&endOfBlock != 0
+				if !ended {
+					wrong = noSymbol
+				}
+				break
+			}
+		}
+		length := int(e>>valueShift) + int(bits&(1<<(e&dropMask)-1)>>(e>>codeShift&codeMask))
+		bits >>= e & dropMask
+		n -= uint(e & dropMask)
+		bits |= binary.LittleEndian.Uint64(window[pos:]) << (n & 63)
+		pos += int((63 - n) >> 3)
+		n |= 56
+		e = code.dist[bits&(1<<distWidth-1)]
+		if e&special != 0 {
+			if e&further != 0 {
+				bits >>= distWidth
+				n -= distWidth
+				e = code.dist[(uint64(e>>valueShift)+bits&(1<<(e>>codeShift&codeMask)-1))&(distSize-1)]
+			}
+			if e&special != 0 {
+				wrong = noDistance
+				break
+			}
+		}
+		dist := int(e>>valueShift) + int(bits&(1<<(e&dropMask)-1)>>(e>>codeShift&codeMask))
+		bits >>= e & dropMask
+		n -= uint(e & dropMask)
+		if dist > next {
+			wrong = tooFar
+			break
+		}
+		src := next - dist
+		if dist >= 8 {
+			from, to := buf[src:], buf[next:]
+			binary.LittleEndian.PutUint64(to, binary.LittleEndian.Uint64(from))
+			binary.LittleEndian.PutUint64(to[8:], binary.LittleEndian.Uint64(from[8:]))
+			for i := 16; i < length; i += 8 {
+				binary.LittleEndian.PutUint64(to[i:], binary.LittleEndian.Uint64(from[i:]))
+			}
+		} else if dist == 1 {
+			v := uint64(buf[src]) * 0x0101010101010101
+			to := buf[next:]
+			for i := 0; i < length; i += 8 {
+				binary.LittleEndian.PutUint64(to[i:], v)
+			}
+		} else {
+			from, to := buf[src:], buf[next:next+length]
+			for i := range to {
+				to[i] = from[i]
+			}
+		}
+		next += length
+	}
+	// Whole bytes are given back: they may be another's.
+	z.next = next
+	in.pos = pos - int(n>>3)
+	in.n = n & 7
+	in.bits = bits & (1<<in.n - 1)
+	return ended, wrong
+}

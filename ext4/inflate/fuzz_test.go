@@ -1,0 +1,141 @@
+package inflate_test
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"hash/crc32"
+	"io"
+	"testing"
+
+	kflate "github.com/klauspost/compress/flate"
+)
+
+// FuzzInflate compares with compress/flate what comes of any bytes: the data,
+// the verdict and how much was taken.
+func FuzzInflate(f *testing.F) {
+	for _, s := range streams {
+		f.Add(s.make())
+	}
+	for _, s := range malformed {
+		f.Add(s.make())
+	}
+	for level := flate.HuffmanOnly; level <= flate.BestCompression; level++ {
+		f.Add(deflate(f, text(3000), level))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		got := compare(t, stream)
+		if got.verdict != good {
+			return
+		}
+		// klauspost takes some things that are not well formed.
+		data, err := io.ReadAll(kflate.NewReader(bytes.NewReader(stream)))
+		if err != nil || string(data) != got.data {
+			t.Fatalf("klauspost/compress/flate: %d bytes, want %d (%v)", len(data), len(got.data), err)
+		}
+	})
+}
+
+// FuzzGzip compares with compress/gzip: any bytes, and files of two members
+// with headers made of them.
+func FuzzGzip(f *testing.F) {
+	for _, m := range files {
+		f.Add(m.file, byte(0), byte(0))
+	}
+	for flags := range byte(32) {
+		f.Add([]byte("a few bytes"), flags, flags&3)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, flags, padding byte) {
+		compareGzip(t, data)
+		first, second := data[:len(data)/2], data[len(data)/2:]
+		file := append(member(first, header(flags, first)), member(second, header(flags>>3, second))...)
+		compareGzip(t, append(file, make([]byte, padding)...))
+	})
+}
+
+// FuzzRoundTrip decodes what compressors make of any bytes.
+func FuzzRoundTrip(f *testing.F) {
+	f.Add([]byte{}, byte(0), uint16(0))
+	f.Add(text(5000), byte(6), uint16(1000))
+	f.Add(noise(5000), byte(1), uint16(3))
+	f.Fuzz(func(t *testing.T, data []byte, level byte, cut uint16) {
+		// Matches that are long and far away need more than a fuzzer's bytes.
+		data = bytes.Repeat(data, 1+int(level>>4))
+		at := min(int(cut), len(data))
+		for name, stream := range map[string][]byte{
+			"compress/flate": deflate(t, data, int(level%12)-2),
+			"klauspost":      kdeflate(t, data, int(level%12)-2),
+			"stored":         stored(data[:at], data[at:]),
+		} {
+			mustEqual(t, name, compare(t, stream), outcome{data: string(data), taken: len(stream)})
+		}
+	})
+}
+
+// member makes a member of a gzip file.
+func member(data, header []byte) []byte {
+	var w bits
+	w.raw(header...)
+	w.raw(stored(data)...)
+	w.put(uint64(crc32.ChecksumIEEE(data)), 32)
+	w.put(uint64(len(data)), 32)
+	return w.bytes
+}
+
+// header makes a header with the fields its flags are for, of which the
+// contents are some bytes of data.
+func header(flags byte, data []byte) []byte {
+	var w bits
+	w.raw(0x1F, 0x8B, 8, flags, 1, 2, 3, 4, 0, 255)
+	if flags&4 != 0 {
+		w.put(uint64(len(data)&0xFFFF), 16)
+		w.raw(data[:len(data)&0xFFFF]...)
+	}
+	for _, flag := range []byte{8, 16} {
+		if flags&flag != 0 {
+			name, _, _ := bytes.Cut(data, []byte{0})
+			w.raw(name...)
+			w.raw(0)
+		}
+	}
+	if flags&2 != 0 {
+		w.put(uint64(crc32.ChecksumIEEE(w.bytes)&0xFFFF), 16)
+	}
+	return w.bytes
+}
+
+func deflate(t testing.TB, data []byte, level int) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, level)
+	return closed(t, &b, w, err, data)
+}
+
+func kdeflate(t testing.TB, data []byte, level int) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := kflate.NewWriter(&b, level)
+	return closed(t, &b, w, err, data)
+}
+
+func gzipped(t testing.TB, data []byte, level int) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, level)
+	return closed(t, &b, w, err, data)
+}
+
+// closed returns what a compressor made of data.
+func closed(t testing.TB, b *bytes.Buffer, w io.WriteCloser, err error, data []byte) []byte {
+	t.Helper()
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}

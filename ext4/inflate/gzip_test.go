@@ -1,0 +1,6 @@
+package inflate_test
+
+var files = []struct {
+	name string
+	file []byte
+}{}

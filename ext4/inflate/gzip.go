@@ -37,7 +37,6 @@ type Gzip struct {
 // with compress/gzip. See the package's documentation for what is read of r.
 func NewGzip(r io.Reader) (*Gzip, error) {
 	g := new(Gzip)
-	g.deflate.init()
 	if err := g.Reset(r); err != nil {
 		return nil, err
 	}

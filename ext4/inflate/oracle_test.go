@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 
 	"github.com/skerry-app/skerry/ext4/inflate"
@@ -91,12 +92,19 @@ func reference(stream []byte) outcome {
 	return want
 }
 
+// readers are used over and over, as they are meant to be.
+var (
+	readers = sync.Pool{New: func() any { return inflate.NewReader(nil) }}
+	gzips   = sync.Pool{New: func() any { return new(inflate.Gzip) }}
+)
+
 // compare has a stream decoded from all kinds of inputs, into a Reader that
 // has been used before, and compares with compress/flate.
 func compare(t testing.TB, stream []byte) outcome {
 	t.Helper()
 	want := reference(stream)
-	z := inflate.NewReader(nil)
+	z := readers.Get().(*inflate.Reader)
+	defer readers.Put(z)
 	for kind, open := range kinds {
 		in := open(stream)
 		z.Reset(in)
@@ -140,10 +148,11 @@ func referenceGzip(file []byte) outcome {
 func compareGzip(t testing.TB, file []byte) outcome {
 	t.Helper()
 	want := referenceGzip(file)
+	g := gzips.Get().(*inflate.Gzip)
+	defer gzips.Put(g)
 	for kind, open := range kinds {
 		in := open(file)
-		g, err := inflate.NewGzip(in)
-		if err != nil {
+		if err := g.Reset(in); err != nil {
 			mustEqual(t, kind, outcome{verdict: judge(err)}, want)
 			continue
 		}

@@ -38,18 +38,16 @@ type Reader struct {
 // the package's documentation for what is read of r.
 func NewReader(r io.Reader) *Reader {
 	z := new(Reader)
-	z.init()
 	z.Reset(r)
 	return z
 }
 
-func (z *Reader) init() {
-	z.buf = make([]byte, history+room+slack)
-	z.end = history + room
-}
-
 // Reset makes z what NewReader returns for r, without allocating again.
 func (z *Reader) Reset(r io.Reader) {
+	if z.buf == nil {
+		z.buf = make([]byte, history+room+slack)
+		z.end = history + room
+	}
 	z.in.reset(r)
 	z.begin()
 }

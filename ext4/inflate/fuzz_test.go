@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"compress/gzip"
-	"hash/crc32"
 	"io"
 	"slices"
 	"testing"
@@ -70,38 +69,6 @@ func FuzzRoundTrip(f *testing.F) {
 			mustEqual(t, name, compare(t, stream), outcome{data: string(data), taken: len(stream)})
 		}
 	})
-}
-
-// member makes a member of a gzip file.
-func member(data, header []byte) []byte {
-	var w bits
-	w.raw(header...)
-	w.raw(stored(data)...)
-	w.put(uint64(crc32.ChecksumIEEE(data)), 32)
-	w.put(uint64(len(data)), 32)
-	return w.bytes
-}
-
-// header makes a header with the fields its flags are for, of which the
-// contents are some bytes of data.
-func header(flags byte, data []byte) []byte {
-	var w bits
-	w.raw(0x1F, 0x8B, 8, flags, 1, 2, 3, 4, 0, 255)
-	if flags&4 != 0 {
-		w.put(uint64(len(data)&0xFFFF), 16)
-		w.raw(data[:len(data)&0xFFFF]...)
-	}
-	for _, flag := range []byte{8, 16} {
-		if flags&flag != 0 {
-			name, _, _ := bytes.Cut(data, []byte{0})
-			w.raw(name...)
-			w.raw(0)
-		}
-	}
-	if flags&2 != 0 {
-		w.put(uint64(crc32.ChecksumIEEE(w.bytes)&0xFFFF), 16)
-	}
-	return w.bytes
 }
 
 func deflate(t testing.TB, data []byte, level int) []byte {

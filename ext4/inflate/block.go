@@ -161,7 +161,7 @@ func (z *Reader) readCode() error {
 			return err
 		}
 		if entry&special != 0 {
-			return z.in.corrupt("a code length by a code that does not exist")
+			return z.in.corrupt("a code without a code length")
 		}
 		var n uint8
 		var times int
@@ -276,7 +276,7 @@ func (in *input) withExtra(entry uint32) (int, error) {
 
 // What is said by both decoders.
 const (
-	noSymbol   = "a code that is no symbol's"
-	noDistance = "a code that is no distance's"
+	noSymbol   = "a code without a symbol"
+	noDistance = "a code without a distance"
 	tooFar     = "a distance to before the beginning"
 )

@@ -43,8 +43,8 @@ func NewGzip(r io.Reader) (*Gzip, error) {
 	return g, nil
 }
 
-// Reset makes g what NewGzip returns for r, without allocating again. After an
-// error g may be reset once more.
+// Reset makes g what NewGzip returns for r, without allocating again. The zero
+// Gzip may be reset, too.
 func (g *Gzip) Reset(r io.Reader) error {
 	g.deflate.Reset(r)
 	g.single = false
@@ -104,10 +104,10 @@ func (g *Gzip) endMember() error {
 		return err
 	}
 	if binary.LittleEndian.Uint32(p) != g.sum {
-		return in.corrupt("the checksum of the data is another")
+		return in.corrupt("the checksum does not match the data")
 	}
 	if binary.LittleEndian.Uint32(p[4:]) != g.size {
-		return in.corrupt("the size of the data is another")
+		return in.corrupt("the size does not match the data")
 	}
 	if g.single {
 		return io.EOF
@@ -134,7 +134,7 @@ func (g *Gzip) beginMember() error {
 		return err
 	}
 	if p[0] != 0x1F || p[1] != 0x8B {
-		return in.corrupt("this is no gzip header")
+		return in.corrupt("no gzip header")
 	}
 	if p[2] != 8 {
 		return in.corrupt("a compression that is not deflate")
@@ -163,7 +163,7 @@ func (g *Gzip) beginMember() error {
 			return err
 		}
 		if binary.LittleEndian.Uint16(p) != uint16(sum) {
-			return in.corrupt("the checksum of the header is another")
+			return in.corrupt("the checksum does not match the header")
 		}
 	}
 	g.sum, g.size = 0, 0
@@ -200,5 +200,5 @@ func (g *Gzip) skipString(sum uint32) (uint32, error) {
 			return crc32.Update(sum, crc32.IEEETable, g.scratch[:i+1]), nil
 		}
 	}
-	return 0, g.deflate.in.corrupt("a name or a comment that is too long")
+	return 0, g.deflate.in.corrupt("a name or a comment of more than 511 bytes")
 }

@@ -42,7 +42,8 @@ func NewReader(r io.Reader) *Reader {
 	return z
 }
 
-// Reset makes z what NewReader returns for r, without allocating again.
+// Reset makes z what NewReader returns for r, without allocating again. The zero
+// Reader may be reset, too.
 func (z *Reader) Reset(r io.Reader) {
 	if z.buf == nil {
 		z.buf = make([]byte, history+room+slack)
@@ -78,7 +79,7 @@ func (z *Reader) Next() ([]byte, error) {
 	if z.next == start {
 		return nil, z.err
 	}
-	return z.buf[start:z.next], nil
+	return z.buf[start:z.next:z.next], nil
 }
 
 // Read is [io.Reader]'s. Next does not copy.

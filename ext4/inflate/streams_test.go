@@ -2,6 +2,7 @@ package inflate_test
 
 import (
 	"bytes"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -41,19 +42,24 @@ func (w *bits) raw(p ...byte) {
 // code has the lengths of codes by symbols.
 type code map[int]uint
 
-// put writes a symbol (RFC 1951, 3.2.2).
-func (c code) put(w *bits, symbol int) {
-	v := uint64(0)
-	for n := uint(1); n <= c[symbol]; n++ {
-		v <<= 1
-		for other, length := range c {
-			if length == n && (n < c[symbol] || other < symbol) {
-				v++
+// values returns the codes themselves by symbols (RFC 1951, 3.2.2).
+func (c code) values() map[int]uint64 {
+	values := map[int]uint64{}
+	next := uint64(0)
+	for n := uint(1); n <= 15; n++ {
+		next <<= 1
+		for _, symbol := range slices.Sorted(maps.Keys(c)) {
+			if c[symbol] == n {
+				values[symbol] = next
+				next++
 			}
 		}
 	}
-	w.huff(v, c[symbol])
+	return values
 }
+
+// put writes a symbol.
+func (c code) put(w *bits, symbol int) { w.huff(c.values()[symbol], c[symbol]) }
 
 // lengths returns the lengths of the first n symbols' codes.
 func (c code) lengths(n int) []int {

@@ -132,6 +132,19 @@ var streams = []stream{
 		w.put(1<<13-2, 13) // one less
 		plainLit.put(w, 256)
 	}, string(text(32768)) + string(text(32768)[:258]) + string(text(32768)[259:262])},
+	{"dynamic, the greatest distance for more than the room", func(w *bits) {
+		block(w, false, 0)
+		w.raw(0, 128, 0xFF, 127)
+		w.raw(noise(32768)...)
+		dynamic(w, plainLit, plainDist)
+		length, dist := plainLit.values()[285], plainDist.values()[29]
+		for range 32768 * 20 / 258 {
+			w.huff(length, plainLit[285])
+			w.huff(dist, plainDist[29])
+			w.put(1<<13-1, 13)
+		}
+		plainLit.put(w, 256)
+	}, strings.Repeat(string(noise(32768)), 21)[:32768+32768*20/258*258]},
 	{"dynamic, a single distance", func(w *bits) {
 		dynamic(w, plainLit, code{1: 1})
 		plainLit.put(w, 'a')

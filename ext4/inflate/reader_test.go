@@ -203,6 +203,16 @@ func TestFlush(t *testing.T) {
 	}
 }
 
+// TestBlocks has blocks put together that are not flushed.
+func TestBlocks(t *testing.T) {
+	z := inflate.NewReader(bytes.NewReader(stored([]byte("o"), []byte("ne"), nil, []byte("tw"), []byte("o"))))
+	for _, want := range []string{"one", "two"} {
+		if p, err := z.Next(); err != nil || string(p) != want {
+			t.Fatalf("%q (%v), want %q", p, err, want)
+		}
+	}
+}
+
 // TestErrors looks for what is wrong, and where, in what errors say.
 func TestErrors(t *testing.T) {
 	_, err := inflate.NewReader(strings.NewReader("\x07")).Next()

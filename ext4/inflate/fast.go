@@ -122,10 +122,12 @@ func (z *Reader) fast() (ended bool, wrong string) {
 		}
 		next += length
 	}
-	// Whole bytes are given back: they may be another's.
-	z.next = next
-	in.pos = pos - int(n>>3)
-	in.n = n & 7
+	// Whole bytes are given back, since they may be another's. Those that were
+	// there at first may come from before this window: they stay.
+	back := min(int(n>>3), pos-in.pos)
+	in.pos = pos - back
+	in.n = n - 8*uint(back)
 	in.bits = bits & (1<<in.n - 1)
+	z.next = next
 	return ended, wrong
 }

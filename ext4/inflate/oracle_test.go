@@ -48,8 +48,17 @@ var kinds = map[string]func(data []byte) io.Reader{
 	"buffered":   func(data []byte) io.Reader { return bufio.NewReader(bytes.NewReader(data)) },
 	"little":     func(data []byte) io.Reader { return bufio.NewReaderSize(bytes.NewReader(data), 16) },
 	"whole":      func(data []byte) io.Reader { return bufio.NewReaderSize(bytes.NewReader(data), len(data)) },
+	"pieces":     func(data []byte) io.Reader { return pieces{bytes.NewReader(data), 18} },
 	"just under": func(data []byte) io.Reader { return bufio.NewReaderSize(bytes.NewReader(data), len(data)-1) },
 }
+
+// pieces is a reader that gives at most so many bytes at once.
+type pieces struct {
+	io.Reader
+	size int
+}
+
+func (p pieces) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.size)]) }
 
 // decoder is what Reader and Gzip have in common.
 type decoder interface {

@@ -6,6 +6,8 @@ import (
 	"compress/flate"
 	"errors"
 	"io"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -80,6 +82,29 @@ func TestInputs(t *testing.T) {
 			got := drain(t, inflate.NewReader(in), in, stream)
 			mustEqual(t, name+buffered, got, outcome{data: string(data), taken: len(stream)})
 		}
+	}
+}
+
+// TestPieces reads pieces around the size from which on they are decoded fast,
+// by a code of which the end is longest. The bits that are asked for because of
+// that are then left over from the piece before.
+func TestPieces(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	for size := 1; size < 50; size++ {
+		var w bits
+		var want strings.Builder
+		dynamic(&w, deepLit, deepDist)
+		lits := deepLit.values()
+		for range 3000 {
+			c := 'a' + min(r.IntN(13), r.IntN(13), r.IntN(13), r.IntN(13))
+			w.huff(lits[c], deepLit[c])
+			want.WriteByte(byte(c))
+		}
+		deepLit.put(&w, 256)
+		stream := append(w.bytes, noise(30)...)
+		in := pieces{bytes.NewReader(stream), size}
+		got := drain(t, inflate.NewReader(in), in, stream)
+		mustEqual(t, strconv.Itoa(size), got, outcome{data: want.String(), taken: len(w.bytes)})
 	}
 }
 

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/skerry-app/skerry/ext4/inflate"
 )
 
 const (
@@ -50,7 +51,11 @@ func decompress(r io.Reader, mediaType string) (io.ReadCloser, error) {
 	}
 	switch {
 	case bytes.HasPrefix(start, []byte{0x1F, 0x8B}):
-		return newGunzip(br)
+		z, err := inflate.NewGzip(br)
+		if err != nil {
+			return nil, fmt.Errorf("gzip: %w", err)
+		}
+		return named{io.NopCloser(z), "gzip"}, nil
 	case isZstd(start):
 		d, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
@@ -84,71 +89,4 @@ func (n named) Read(p []byte) (int, error) {
 		err = fmt.Errorf("%s: %w", n.name, err)
 	}
 	return k, err
-}
-
-// gunzip reads all members of a gzip file (RFC 1952, 2.2) and, as gzip(1)
-// does, takes zeros after the last one for padding.
-type gunzip struct {
-	br *bufio.Reader
-	z  *gzip.Reader
-}
-
-func newGunzip(br *bufio.Reader) (io.ReadCloser, error) {
-	z, err := gzip.NewReader(br)
-	if err != nil {
-		return nil, fmt.Errorf("gzip: %w", noEOF(err))
-	}
-	z.Multistream(false)
-	return named{&gunzip{br, z}, "gzip"}, nil
-}
-
-func (g *gunzip) Read(p []byte) (int, error) {
-	for {
-		n, err := g.z.Read(p)
-		if n > 0 && err == io.EOF {
-			return n, nil // asked again, it says the same
-		}
-		if err != io.EOF {
-			return n, err
-		}
-		if err := g.next(); err != nil {
-			return 0, err
-		}
-	}
-}
-
-// next goes on to the next member; io.EOF when there is none.
-func (g *gunzip) next() error {
-	padded := false
-	for {
-		c, err := g.br.ReadByte()
-		if err != nil {
-			return err
-		}
-		if c == 0 {
-			padded = true
-			continue
-		}
-		if padded {
-			return errors.New("data after the padding at the end")
-		}
-		if err := g.br.UnreadByte(); err != nil {
-			return err
-		}
-		if err := g.z.Reset(g.br); err != nil {
-			return fmt.Errorf("next member: %w", noEOF(err))
-		}
-		g.z.Multistream(false)
-		return nil
-	}
-}
-
-func (g *gunzip) Close() error { return g.z.Close() }
-
-// noEOF makes of an end that comes too early an error that says so.
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

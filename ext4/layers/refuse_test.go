@@ -62,7 +62,7 @@ func TestRefuse(t *testing.T) {
 		"gzip without its end":         {stored(gz[:len(gz)-8]), "gzip: unexpected EOF"},
 		"gzip with a wrong checksum":   {stored(damaged(gz, -8)), "checksum"},
 		"gzip with a wrong length":     {stored(damaged(gz, -4)), "gzip"},
-		"gzip followed by more":        {stored(append(bytes.Clone(gz), "more"...)), "gzip: next member"},
+		"gzip followed by more":        {stored(append(bytes.Clone(gz), "more than nothing"...)), "no gzip header"},
 		"gzip, zeros, and more":        {stored(append(append(bytes.Clone(gz), 0, 0), gz...)), "padding"},
 		"zstd truncated":               {stored(zst[:len(zst)/2]), "zstd"},
 		"zstd with a wrong checksum":   {stored(damaged(zst, -1)), "zstd"},

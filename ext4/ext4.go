@@ -3,12 +3,14 @@
 // given as a tree of Nodes.
 //
 // The geometry is fixed first, so a file's data goes straight to its final
-// place as it comes (Writer.Data). Names are a tree in memory meanwhile and
-// may change until the end; Writer.Close then writes directories, inodes and
-// the rest. What is not used stays a hole of the file.
+// place as it comes (Writer.Data), also from several goroutines (Writer.Lanes).
+// Names are a tree in memory meanwhile and may change until the end;
+// Writer.Close then writes directories, inodes and the rest. What is not used
+// stays a hole of the file.
 //
 // Features: extents, flex_bg, hashed directories, 256-byte inodes,
-// metadata_csum, sparse_super; 64bit from 16 TiB on; a journal on demand.
+// metadata_csum, sparse_super; 64bit from 16 TiB on; ea_inode where an attribute
+// needs it; a journal on demand.
 // There is no resize_inode (the kernel grows such a file system online through
 // meta_bg) and no orphan_file (all of it is read at each mount).
 package ext4
@@ -51,8 +53,8 @@ type Summary struct {
 	Inodes uint32 // in use, without the reserved ones
 }
 
-// Writer makes one file system. It is for one goroutine. After an error it is
-// of no more use.
+// Writer makes one file system. It is for one goroutine, but for its Lanes.
+// After an error it is of no more use.
 type Writer struct {
 	f       *os.File
 	options Options

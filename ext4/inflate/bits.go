@@ -23,7 +23,7 @@ type input struct {
 	pos    int    // of the next byte in window
 	offset int64  // of window in the stream
 	bits   uint64 // the next bits; zeros above the first n
-	n      uint   // how many there are
+	n      uint   // how many there are; less than 8 at the end of a block
 }
 
 func (in *input) reset(r io.Reader) {
@@ -150,12 +150,12 @@ func (in *input) readSome(p []byte) (int, error) {
 // skipZeros skips bytes up to the first that is not zero and reports whether
 // there were any. It returns io.EOF if all are zero.
 func (in *input) skipZeros() (bool, error) {
-	for any := false; ; any = true {
+	for some := false; ; some = true {
 		if err := in.fill(); err != nil {
-			return any, err
+			return some, err
 		}
 		if in.window[in.pos] != 0 {
-			return any, nil
+			return some, nil
 		}
 		in.pos++
 	}

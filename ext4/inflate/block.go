@@ -75,6 +75,7 @@ func (z *Reader) beginBlock() error {
 	return nil
 }
 
+// endBlock goes on to the next block. It returns io.EOF if there is none.
 func (z *Reader) endBlock() error {
 	z.step = (*Reader).beginBlock
 	if z.final {

@@ -3,22 +3,21 @@ package inflate
 import "encoding/binary"
 
 const (
-	// fastInput is how many bytes of input fast takes at most for a symbol,
-	// with those it only looks at: it loads eight twice and moves by seven.
+	// fastInput is how many bytes of input fast must have to go on: it loads
+	// eight, goes on by seven at most and loads eight once more.
 	fastInput = 16
-	// slack is how far fast may write behind the end of the room in the
-	// buffer: three literals, a match of 258 bytes and what is copied with it
-	// to make whole words.
+	// slack is how far behind the end of the room fast may write: literals, a
+	// match of 258 bytes and what is copied with it to make whole words.
 	slack = 3 + 258 + 16
 )
 
 // fast does what symbols does while there is plenty of input and of room. It
-// reports whether the block has ended and, if the stream is corrupt, what is wrong.
+// reports whether the block has ended and, if the stream is corrupt, what is
+// wrong.
 //
-// No index can be out of bounds: Go checks what the compiler cannot prove. Bits
-// has 56 bits or more after it was filled, while a length takes 20 at most and
-// a distance 28; above those it counts are bits of the next byte, which are
-// put there once more by the next filling.
+// There are 56 bits or more after each load. Two literals from the first table
+// and a length take 22 and 20 at most, a distance 28. Above the n bits that
+// count are others, of the next byte: the next load puts the same ones there.
 func (z *Reader) fast() (ended bool, wrong string) {
 	in, code := &z.in, z.code
 	window, pos := in.window, in.pos

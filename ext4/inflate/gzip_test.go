@@ -3,11 +3,13 @@ package inflate_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"hash/crc32"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/skerry-app/skerry/ext4/inflate"
 )
@@ -135,6 +137,43 @@ func TestMember(t *testing.T) {
 	}
 	if after, err := io.ReadAll(g.Buffered()); err != nil || !bytes.Equal(after, file[len(one):]) {
 		t.Fatalf("%q is ahead (%v)", after, err)
+	}
+}
+
+// TestResetGzip goes on after a single member with all of a file.
+func TestResetGzip(t *testing.T) {
+	g := new(inflate.Gzip)
+	for range 2 {
+		file := slices.Concat(one, two)
+		in := bytes.NewReader(file)
+		if err := g.Reset(in); err != nil {
+			t.Fatal(err)
+		}
+		mustEqual(t, "file", drain(t, g, in, file), outcome{data: "onetwo", taken: len(file)})
+		if err := g.Reset(bytes.NewReader(file)); err != nil {
+			t.Fatal(err)
+		}
+		g.Multistream(false)
+		if n, err := g.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+}
+
+// TestGzipInputFails has the input fail everywhere in a file.
+func TestGzipInputFails(t *testing.T) {
+	failure := errors.New("failure")
+	first := member([]byte("data"), header(31, []byte("field")))
+	file := slices.Concat(first, first, make([]byte, 5))
+	for n := range file {
+		g, err := inflate.NewGzip(io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(failure)))
+		var data []byte
+		if err == nil {
+			data, err = io.ReadAll(g)
+		}
+		if err != failure || !strings.HasPrefix("datadata", string(data)) {
+			t.Fatalf("%d bytes: %q, %v", n, data, err)
+		}
 	}
 }
 

@@ -230,7 +230,20 @@ func TestFlush(t *testing.T) {
 
 // TestBlocks has blocks put together that are not flushed.
 func TestBlocks(t *testing.T) {
-	z := inflate.NewReader(bytes.NewReader(stored([]byte("o"), []byte("ne"), nil, []byte("tw"), []byte("o"))))
+	var w bits
+	for i, s := range []string{"o", "ne", "", "tw", "o"} {
+		if s == "" {
+			block(&w, false, 0)
+			w.raw(0, 0, 0xFF, 0xFF)
+			continue
+		}
+		block(&w, i == 4, 1)
+		for _, c := range s {
+			fixedLit.put(&w, int(c))
+		}
+		fixedLit.put(&w, 256)
+	}
+	z := inflate.NewReader(bytes.NewReader(w.bytes))
 	for _, want := range []string{"one", "two"} {
 		if p, err := z.Next(); err != nil || string(p) != want {
 			t.Fatalf("%q (%v), want %q", p, err, want)

@@ -11,6 +11,9 @@ const (
 	slack = 3 + 258 + 16
 )
 
+// repeated is how many of eight bytes are whole repetitions of so many.
+var repeated = [8]int{8, 8, 8, 6, 8, 5, 6, 7}
+
 // fast does what symbols does while there is plenty of input and of room. It
 // reports whether the block has ended and, if the stream is corrupt, what is
 // wrong.
@@ -99,24 +102,26 @@ func (z *Reader) fast() (ended bool, wrong string) {
 			wrong = tooFar
 			break
 		}
-		src := next - dist
-		if dist >= 8 {
-			from, to := buf[src:], buf[next:]
+		from, to := buf[next-dist:], buf[next:]
+		switch {
+		case dist < 8:
+			// The bytes are repeated to a word, of which as many count as make
+			// whole repetitions.
+			word := binary.LittleEndian.Uint64(from) & (1<<(8*dist&63) - 1)
+			for have := 8 * dist; have < 64; have *= 2 {
+				word |= word << (have & 63)
+			}
+			step := repeated[dist&7]
+			for i := 0; i < length; i += step {
+				binary.LittleEndian.PutUint64(to[i:], word)
+			}
+		case length > 32 && length <= dist:
+			copy(to[:length], from)
+		default:
 			binary.LittleEndian.PutUint64(to, binary.LittleEndian.Uint64(from))
 			binary.LittleEndian.PutUint64(to[8:], binary.LittleEndian.Uint64(from[8:]))
 			for i := 16; i < length; i += 8 {
 				binary.LittleEndian.PutUint64(to[i:], binary.LittleEndian.Uint64(from[i:]))
-			}
-		} else if dist == 1 {
-			v := uint64(buf[src]) * 0x0101010101010101
-			to := buf[next:]
-			for i := 0; i < length; i += 8 {
-				binary.LittleEndian.PutUint64(to[i:], v)
-			}
-		} else {
-			from, to := buf[src:], buf[next:next+length]
-			for i := range to {
-				to[i] = from[i]
 			}
 		}
 		next += length

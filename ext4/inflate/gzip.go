@@ -59,7 +59,7 @@ func (g *Gzip) Reset(r io.Reader) error {
 // follows. If that is in a bufio.Reader another member is had by Reset with it.
 func (g *Gzip) Multistream(ok bool) { g.single = !ok }
 
-// Next returns the next bytes, at least one and at most 288 KiB, in g's own
+// Next returns the next bytes, at least one and at most 289 KiB, in g's own
 // memory: they are valid until the next call of a method. At the end of the
 // file it returns io.EOF, never together with bytes.
 func (g *Gzip) Next() ([]byte, error) {

@@ -61,7 +61,7 @@ func (z *Reader) begin() {
 	z.rest, z.err = nil, nil
 }
 
-// Next returns the next bytes, at least one and at most 288 KiB, in z's own
+// Next returns the next bytes, at least one and at most 289 KiB, in z's own
 // memory: they are valid until the next call of a method. At the end of the
 // stream it returns io.EOF, never together with bytes.
 func (z *Reader) Next() ([]byte, error) {

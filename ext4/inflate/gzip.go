@@ -17,8 +17,8 @@ const (
 
 // Gzip decodes a gzip file (RFC 1952): all its members, one behind the other,
 // up to the end of the input. Zeros behind the last one are padding. Names,
-// times and what else is in the headers is checked, but not kept. It is not for
-// use by several goroutines at once.
+// times and what else a header tells is skipped, but for the header's checksum.
+// It is not for use by several goroutines at once.
 //
 // Its errors are Reader's. Data is good only once its member's checksum is,
 // that is to say, once there was no error until io.EOF.

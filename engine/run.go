@@ -13,6 +13,7 @@ import (
 	"github.com/skerry-app/skerry/engine/agent"
 	"github.com/skerry-app/skerry/engine/network"
 	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/guest/api"
 )
 
 // Bounds of the steps of a run.
@@ -69,6 +70,7 @@ func (r *run) place() (*Endpoint, []Port) {
 
 // supervise waits for the end of a started run, clears up and tells.
 func (r *run) supervise() {
+	go r.watch()
 	exit := r.await()
 	r.clock.lap("run")
 	r.log.Debug("process ended", "code", exit.Code, "error", exit.Error)
@@ -76,6 +78,18 @@ func (r *run) supervise() {
 	r.release(exit.Error == "" && !r.c.autoRemove())
 	r.clock.lap("cleanup")
 	r.c.finish(r, exit)
+}
+
+// watch publishes what the guest tells of, until the run is over.
+func (r *run) watch() {
+	err := r.client.Events(r.ctx, func(e *api.Event) {
+		if e.GetOomKills() > 0 {
+			r.c.event("oom", nil)
+		}
+	})
+	if r.ctx.Err() == nil {
+		r.log.Debug("the guest tells of no more events", "error", err)
+	}
 }
 
 // await returns how the process ended, or that its machine did.

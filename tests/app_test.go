@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -271,6 +272,25 @@ func (a *app) fails(code int, words string, name string, args ...string) {
 	if r.code != code || !strings.Contains(strings.ToLower(r.stderr), strings.ToLower(words)) {
 		a.tb.Errorf("%s %q: exit status %d, stderr %q; want %d and %q", name, args, r.code, r.stderr, code, words)
 	}
+}
+
+// get asks the API and returns the answer, which must be a success.
+func (a *app) get(path string) []byte {
+	a.tb.Helper()
+	client := http.Client{Timeout: commandTimeout, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", a.socket()) },
+	}}
+	answer, err := client.Get("http://skerry" + path)
+	if err != nil {
+		a.tb.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		a.tb.Fatalf("GET %s: %s: %.2000s: %v", path, answer.Status, body, err)
+	}
+	return body
 }
 
 // lockedBuffer is a buffer that may be read while it is written.

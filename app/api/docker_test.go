@@ -119,7 +119,7 @@ func TestDockerCommandWithoutContainers(t *testing.T) {
 		{"wait nonsense", "", "No such container: nonsense", 1},
 		{"rm nonsense", "", "No such container: nonsense", 1},
 		{"rmi nonsense", "", "nonsense", 1},
-		{"stats --no-stream nonsense", "", "statistics of containers are not implemented yet", 1},
+		{"stats --no-stream nonsense", "", "No such container: nonsense", 1},
 		{"cp nonsense:/a /tmp/b", "", "copying files from a container is not implemented yet", 1},
 		{"run -v /a:/b nonsense", "", "bind mounts are not implemented yet", 125},
 		{"run --restart always nonsense", "", "restart policies are not implemented yet", 125},

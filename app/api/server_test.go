@@ -99,7 +99,6 @@ func TestMissingFeatures(t *testing.T) {
 		{"GET /containers/x/archive", 501, "copying files from a container is not implemented yet"},
 		{"HEAD /containers/x/archive", 501, ""},
 		{"PUT /containers/x/archive", 501, "copying files into a container is not implemented yet"},
-		{"GET /containers/x/stats", 501, "statistics of containers are not implemented yet"},
 		{"GET /containers/x/export", 501, "exporting containers is not implemented yet"},
 		{"GET /containers/x/changes", 501, "listing a container's changes is not implemented yet"},
 		{"POST /containers/x/update", 501, "changing a container's limits is not implemented yet"},

@@ -101,7 +101,6 @@ var laterCommands = map[string]string{
 	"prune":   "removing all that is not used is not supported yet",
 	"push":    "pushing images is not supported yet",
 	"save":    "saving images to archives is not supported yet",
-	"stats":   "showing resource usage is not supported yet",
 	"update":  "changing a container's resources is not supported yet",
 	"volume":  "managing volumes is not supported yet",
 }

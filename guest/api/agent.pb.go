@@ -1568,6 +1568,792 @@ func (x *ProcessInfo) GetRssBytes() uint64 {
 	return 0
 }
 
+type StatisticsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatisticsRequest) Reset() {
+	*x = StatisticsRequest{}
+	mi := &file_agent_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatisticsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatisticsRequest) ProtoMessage() {}
+
+func (x *StatisticsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatisticsRequest.ProtoReflect.Descriptor instead.
+func (*StatisticsRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{26}
+}
+
+// StatisticsResponse is what the container's control group and the machine's
+// devices have counted (Documentation/admin-guide/cgroup-v2.rst).
+type StatisticsResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Time       *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	Cpu        *CPUStatistics         `protobuf:"bytes,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
+	Memory     *MemoryStatistics      `protobuf:"bytes,3,opt,name=memory,proto3" json:"memory,omitempty"`
+	Pids       *PidsStatistics        `protobuf:"bytes,4,opt,name=pids,proto3" json:"pids,omitempty"`
+	Disks      []*DiskStatistics      `protobuf:"bytes,5,rep,name=disks,proto3" json:"disks,omitempty"`
+	Interfaces []*InterfaceStatistics `protobuf:"bytes,6,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
+	// How long processes waited for want of something.
+	CpuPressure    *Pressure `protobuf:"bytes,7,opt,name=cpu_pressure,json=cpuPressure,proto3" json:"cpu_pressure,omitempty"`
+	MemoryPressure *Pressure `protobuf:"bytes,8,opt,name=memory_pressure,json=memoryPressure,proto3" json:"memory_pressure,omitempty"`
+	IoPressure     *Pressure `protobuf:"bytes,9,opt,name=io_pressure,json=ioPressure,proto3" json:"io_pressure,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *StatisticsResponse) Reset() {
+	*x = StatisticsResponse{}
+	mi := &file_agent_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatisticsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatisticsResponse) ProtoMessage() {}
+
+func (x *StatisticsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatisticsResponse.ProtoReflect.Descriptor instead.
+func (*StatisticsResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *StatisticsResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *StatisticsResponse) GetCpu() *CPUStatistics {
+	if x != nil {
+		return x.Cpu
+	}
+	return nil
+}
+
+func (x *StatisticsResponse) GetMemory() *MemoryStatistics {
+	if x != nil {
+		return x.Memory
+	}
+	return nil
+}
+
+func (x *StatisticsResponse) GetPids() *PidsStatistics {
+	if x != nil {
+		return x.Pids
+	}
+	return nil
+}
+
+func (x *StatisticsResponse) GetDisks() []*DiskStatistics {
+	if x != nil {
+		return x.Disks
+	}
+	return nil
+}
+
+func (x *StatisticsResponse) GetInterfaces() []*InterfaceStatistics {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
+func (x *StatisticsResponse) GetCpuPressure() *Pressure {
+	if x != nil {
+		return x.CpuPressure
+	}
+	return nil
+}
+
+func (x *StatisticsResponse) GetMemoryPressure() *Pressure {
+	if x != nil {
+		return x.MemoryPressure
+	}
+	return nil
+}
+
+func (x *StatisticsResponse) GetIoPressure() *Pressure {
+	if x != nil {
+		return x.IoPressure
+	}
+	return nil
+}
+
+type CPUStatistics struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Online           uint32                 `protobuf:"varint,1,opt,name=online,proto3" json:"online,omitempty"` // CPUs of the machine
+	UsageUs          uint64                 `protobuf:"varint,2,opt,name=usage_us,json=usageUs,proto3" json:"usage_us,omitempty"`
+	UserUs           uint64                 `protobuf:"varint,3,opt,name=user_us,json=userUs,proto3" json:"user_us,omitempty"`
+	SystemUs         uint64                 `protobuf:"varint,4,opt,name=system_us,json=systemUs,proto3" json:"system_us,omitempty"`
+	Periods          uint64                 `protobuf:"varint,5,opt,name=periods,proto3" json:"periods,omitempty"`                                           // of the limit, in which the container ran
+	ThrottledPeriods uint64                 `protobuf:"varint,6,opt,name=throttled_periods,json=throttledPeriods,proto3" json:"throttled_periods,omitempty"` // in which it was held up
+	ThrottledUs      uint64                 `protobuf:"varint,7,opt,name=throttled_us,json=throttledUs,proto3" json:"throttled_us,omitempty"`
+	MachineUs        uint64                 `protobuf:"varint,8,opt,name=machine_us,json=machineUs,proto3" json:"machine_us,omitempty"` // all CPUs' time, idle or not, since the machine started
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *CPUStatistics) Reset() {
+	*x = CPUStatistics{}
+	mi := &file_agent_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CPUStatistics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CPUStatistics) ProtoMessage() {}
+
+func (x *CPUStatistics) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CPUStatistics.ProtoReflect.Descriptor instead.
+func (*CPUStatistics) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *CPUStatistics) GetOnline() uint32 {
+	if x != nil {
+		return x.Online
+	}
+	return 0
+}
+
+func (x *CPUStatistics) GetUsageUs() uint64 {
+	if x != nil {
+		return x.UsageUs
+	}
+	return 0
+}
+
+func (x *CPUStatistics) GetUserUs() uint64 {
+	if x != nil {
+		return x.UserUs
+	}
+	return 0
+}
+
+func (x *CPUStatistics) GetSystemUs() uint64 {
+	if x != nil {
+		return x.SystemUs
+	}
+	return 0
+}
+
+func (x *CPUStatistics) GetPeriods() uint64 {
+	if x != nil {
+		return x.Periods
+	}
+	return 0
+}
+
+func (x *CPUStatistics) GetThrottledPeriods() uint64 {
+	if x != nil {
+		return x.ThrottledPeriods
+	}
+	return 0
+}
+
+func (x *CPUStatistics) GetThrottledUs() uint64 {
+	if x != nil {
+		return x.ThrottledUs
+	}
+	return 0
+}
+
+func (x *CPUStatistics) GetMachineUs() uint64 {
+	if x != nil {
+		return x.MachineUs
+	}
+	return 0
+}
+
+type MemoryStatistics struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UsageBytes    uint64                 `protobuf:"varint,1,opt,name=usage_bytes,json=usageBytes,proto3" json:"usage_bytes,omitempty"`
+	PeakBytes     uint64                 `protobuf:"varint,2,opt,name=peak_bytes,json=peakBytes,proto3" json:"peak_bytes,omitempty"`
+	LimitBytes    uint64                 `protobuf:"varint,3,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"` // the machine's memory where there is no limit
+	SwapBytes     uint64                 `protobuf:"varint,4,opt,name=swap_bytes,json=swapBytes,proto3" json:"swap_bytes,omitempty"`
+	LimitHits     uint64                 `protobuf:"varint,5,opt,name=limit_hits,json=limitHits,proto3" json:"limit_hits,omitempty"`                                                      // how often the limit was about to be exceeded
+	OomKills      uint64                 `protobuf:"varint,6,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`                                                         // processes killed for want of memory
+	Details       map[string]uint64      `protobuf:"bytes,7,rep,name=details,proto3" json:"details,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // memory.stat
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryStatistics) Reset() {
+	*x = MemoryStatistics{}
+	mi := &file_agent_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryStatistics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryStatistics) ProtoMessage() {}
+
+func (x *MemoryStatistics) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryStatistics.ProtoReflect.Descriptor instead.
+func (*MemoryStatistics) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *MemoryStatistics) GetUsageBytes() uint64 {
+	if x != nil {
+		return x.UsageBytes
+	}
+	return 0
+}
+
+func (x *MemoryStatistics) GetPeakBytes() uint64 {
+	if x != nil {
+		return x.PeakBytes
+	}
+	return 0
+}
+
+func (x *MemoryStatistics) GetLimitBytes() uint64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+func (x *MemoryStatistics) GetSwapBytes() uint64 {
+	if x != nil {
+		return x.SwapBytes
+	}
+	return 0
+}
+
+func (x *MemoryStatistics) GetLimitHits() uint64 {
+	if x != nil {
+		return x.LimitHits
+	}
+	return 0
+}
+
+func (x *MemoryStatistics) GetOomKills() uint64 {
+	if x != nil {
+		return x.OomKills
+	}
+	return 0
+}
+
+func (x *MemoryStatistics) GetDetails() map[string]uint64 {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+type PidsStatistics struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Current       uint64                 `protobuf:"varint,1,opt,name=current,proto3" json:"current,omitempty"`
+	Limit         uint64                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"` // 0: none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PidsStatistics) Reset() {
+	*x = PidsStatistics{}
+	mi := &file_agent_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PidsStatistics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PidsStatistics) ProtoMessage() {}
+
+func (x *PidsStatistics) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PidsStatistics.ProtoReflect.Descriptor instead.
+func (*PidsStatistics) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *PidsStatistics) GetCurrent() uint64 {
+	if x != nil {
+		return x.Current
+	}
+	return 0
+}
+
+func (x *PidsStatistics) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type DiskStatistics struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Major         uint32                 `protobuf:"varint,1,opt,name=major,proto3" json:"major,omitempty"`
+	Minor         uint32                 `protobuf:"varint,2,opt,name=minor,proto3" json:"minor,omitempty"`
+	ReadBytes     uint64                 `protobuf:"varint,3,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"`
+	WrittenBytes  uint64                 `protobuf:"varint,4,opt,name=written_bytes,json=writtenBytes,proto3" json:"written_bytes,omitempty"`
+	Reads         uint64                 `protobuf:"varint,5,opt,name=reads,proto3" json:"reads,omitempty"`
+	Writes        uint64                 `protobuf:"varint,6,opt,name=writes,proto3" json:"writes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiskStatistics) Reset() {
+	*x = DiskStatistics{}
+	mi := &file_agent_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiskStatistics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiskStatistics) ProtoMessage() {}
+
+func (x *DiskStatistics) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiskStatistics.ProtoReflect.Descriptor instead.
+func (*DiskStatistics) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *DiskStatistics) GetMajor() uint32 {
+	if x != nil {
+		return x.Major
+	}
+	return 0
+}
+
+func (x *DiskStatistics) GetMinor() uint32 {
+	if x != nil {
+		return x.Minor
+	}
+	return 0
+}
+
+func (x *DiskStatistics) GetReadBytes() uint64 {
+	if x != nil {
+		return x.ReadBytes
+	}
+	return 0
+}
+
+func (x *DiskStatistics) GetWrittenBytes() uint64 {
+	if x != nil {
+		return x.WrittenBytes
+	}
+	return 0
+}
+
+func (x *DiskStatistics) GetReads() uint64 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+func (x *DiskStatistics) GetWrites() uint64 {
+	if x != nil {
+		return x.Writes
+	}
+	return 0
+}
+
+type InterfaceStatistics struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	ReceivedBytes   uint64                 `protobuf:"varint,2,opt,name=received_bytes,json=receivedBytes,proto3" json:"received_bytes,omitempty"`
+	ReceivedPackets uint64                 `protobuf:"varint,3,opt,name=received_packets,json=receivedPackets,proto3" json:"received_packets,omitempty"`
+	ReceivedErrors  uint64                 `protobuf:"varint,4,opt,name=received_errors,json=receivedErrors,proto3" json:"received_errors,omitempty"`
+	ReceivedDropped uint64                 `protobuf:"varint,5,opt,name=received_dropped,json=receivedDropped,proto3" json:"received_dropped,omitempty"`
+	SentBytes       uint64                 `protobuf:"varint,6,opt,name=sent_bytes,json=sentBytes,proto3" json:"sent_bytes,omitempty"`
+	SentPackets     uint64                 `protobuf:"varint,7,opt,name=sent_packets,json=sentPackets,proto3" json:"sent_packets,omitempty"`
+	SentErrors      uint64                 `protobuf:"varint,8,opt,name=sent_errors,json=sentErrors,proto3" json:"sent_errors,omitempty"`
+	SentDropped     uint64                 `protobuf:"varint,9,opt,name=sent_dropped,json=sentDropped,proto3" json:"sent_dropped,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *InterfaceStatistics) Reset() {
+	*x = InterfaceStatistics{}
+	mi := &file_agent_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InterfaceStatistics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InterfaceStatistics) ProtoMessage() {}
+
+func (x *InterfaceStatistics) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InterfaceStatistics.ProtoReflect.Descriptor instead.
+func (*InterfaceStatistics) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *InterfaceStatistics) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *InterfaceStatistics) GetReceivedBytes() uint64 {
+	if x != nil {
+		return x.ReceivedBytes
+	}
+	return 0
+}
+
+func (x *InterfaceStatistics) GetReceivedPackets() uint64 {
+	if x != nil {
+		return x.ReceivedPackets
+	}
+	return 0
+}
+
+func (x *InterfaceStatistics) GetReceivedErrors() uint64 {
+	if x != nil {
+		return x.ReceivedErrors
+	}
+	return 0
+}
+
+func (x *InterfaceStatistics) GetReceivedDropped() uint64 {
+	if x != nil {
+		return x.ReceivedDropped
+	}
+	return 0
+}
+
+func (x *InterfaceStatistics) GetSentBytes() uint64 {
+	if x != nil {
+		return x.SentBytes
+	}
+	return 0
+}
+
+func (x *InterfaceStatistics) GetSentPackets() uint64 {
+	if x != nil {
+		return x.SentPackets
+	}
+	return 0
+}
+
+func (x *InterfaceStatistics) GetSentErrors() uint64 {
+	if x != nil {
+		return x.SentErrors
+	}
+	return 0
+}
+
+func (x *InterfaceStatistics) GetSentDropped() uint64 {
+	if x != nil {
+		return x.SentDropped
+	}
+	return 0
+}
+
+// Pressure is what the kernel's pressure stall information says
+// (Documentation/accounting/psi.rst).
+type Pressure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Some          *Stall                 `protobuf:"bytes,1,opt,name=some,proto3" json:"some,omitempty"` // at least one process waited
+	Full          *Stall                 `protobuf:"bytes,2,opt,name=full,proto3" json:"full,omitempty"` // all of them did
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pressure) Reset() {
+	*x = Pressure{}
+	mi := &file_agent_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pressure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pressure) ProtoMessage() {}
+
+func (x *Pressure) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
+func (*Pressure) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Pressure) GetSome() *Stall {
+	if x != nil {
+		return x.Some
+	}
+	return nil
+}
+
+func (x *Pressure) GetFull() *Stall {
+	if x != nil {
+		return x.Full
+	}
+	return nil
+}
+
+type Stall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Average_10S   float64                `protobuf:"fixed64,1,opt,name=average_10s,json=average10s,proto3" json:"average_10s,omitempty"` // percent of the time
+	Average_60S   float64                `protobuf:"fixed64,2,opt,name=average_60s,json=average60s,proto3" json:"average_60s,omitempty"`
+	Average_300S  float64                `protobuf:"fixed64,3,opt,name=average_300s,json=average300s,proto3" json:"average_300s,omitempty"`
+	TotalUs       uint64                 `protobuf:"varint,4,opt,name=total_us,json=totalUs,proto3" json:"total_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stall) Reset() {
+	*x = Stall{}
+	mi := &file_agent_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stall) ProtoMessage() {}
+
+func (x *Stall) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stall.ProtoReflect.Descriptor instead.
+func (*Stall) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Stall) GetAverage_10S() float64 {
+	if x != nil {
+		return x.Average_10S
+	}
+	return 0
+}
+
+func (x *Stall) GetAverage_60S() float64 {
+	if x != nil {
+		return x.Average_60S
+	}
+	return 0
+}
+
+func (x *Stall) GetAverage_300S() float64 {
+	if x != nil {
+		return x.Average_300S
+	}
+	return 0
+}
+
+func (x *Stall) GetTotalUs() uint64 {
+	if x != nil {
+		return x.TotalUs
+	}
+	return 0
+}
+
+type EventsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsRequest) Reset() {
+	*x = EventsRequest{}
+	mi := &file_agent_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsRequest) ProtoMessage() {}
+
+func (x *EventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
+func (*EventsRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{35}
+}
+
+type Event struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Processes that were killed for want of memory since the last event.
+	OomKills      uint64 `protobuf:"varint,1,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_agent_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Event) GetOomKills() uint64 {
+	if x != nil {
+		return x.OomKills
+	}
+	return 0
+}
+
 type SetTimeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Time          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
@@ -1577,7 +2363,7 @@ type SetTimeRequest struct {
 
 func (x *SetTimeRequest) Reset() {
 	*x = SetTimeRequest{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +2375,7 @@ func (x *SetTimeRequest) String() string {
 func (*SetTimeRequest) ProtoMessage() {}
 
 func (x *SetTimeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +2388,7 @@ func (x *SetTimeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTimeRequest.ProtoReflect.Descriptor instead.
 func (*SetTimeRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SetTimeRequest) GetTime() *timestamppb.Timestamp {
@@ -1620,7 +2406,7 @@ type SetTimeResponse struct {
 
 func (x *SetTimeResponse) Reset() {
 	*x = SetTimeResponse{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +2418,7 @@ func (x *SetTimeResponse) String() string {
 func (*SetTimeResponse) ProtoMessage() {}
 
 func (x *SetTimeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +2431,7 @@ func (x *SetTimeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTimeResponse.ProtoReflect.Descriptor instead.
 func (*SetTimeResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 type ShutdownRequest struct {
@@ -1656,7 +2442,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +2454,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +2467,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 type ShutdownResponse struct {
@@ -1692,7 +2478,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +2490,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +2503,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 var File_agent_proto protoreflect.FileDescriptor
@@ -1843,12 +2629,88 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x15\n" +
 	"\x06cpu_ns\x18\x06 \x01(\x04R\x05cpuNs\x12\x1b\n" +
-	"\trss_bytes\x18\a \x01(\x04R\brssBytes\"@\n" +
+	"\trss_bytes\x18\a \x01(\x04R\brssBytes\"\x13\n" +
+	"\x11StatisticsRequest\"\xa1\x04\n" +
+	"\x12StatisticsResponse\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x120\n" +
+	"\x03cpu\x18\x02 \x01(\v2\x1e.skerry.guest.v1.CPUStatisticsR\x03cpu\x129\n" +
+	"\x06memory\x18\x03 \x01(\v2!.skerry.guest.v1.MemoryStatisticsR\x06memory\x123\n" +
+	"\x04pids\x18\x04 \x01(\v2\x1f.skerry.guest.v1.PidsStatisticsR\x04pids\x125\n" +
+	"\x05disks\x18\x05 \x03(\v2\x1f.skerry.guest.v1.DiskStatisticsR\x05disks\x12D\n" +
+	"\n" +
+	"interfaces\x18\x06 \x03(\v2$.skerry.guest.v1.InterfaceStatisticsR\n" +
+	"interfaces\x12<\n" +
+	"\fcpu_pressure\x18\a \x01(\v2\x19.skerry.guest.v1.PressureR\vcpuPressure\x12B\n" +
+	"\x0fmemory_pressure\x18\b \x01(\v2\x19.skerry.guest.v1.PressureR\x0ememoryPressure\x12:\n" +
+	"\vio_pressure\x18\t \x01(\v2\x19.skerry.guest.v1.PressureR\n" +
+	"ioPressure\"\x81\x02\n" +
+	"\rCPUStatistics\x12\x16\n" +
+	"\x06online\x18\x01 \x01(\rR\x06online\x12\x19\n" +
+	"\busage_us\x18\x02 \x01(\x04R\ausageUs\x12\x17\n" +
+	"\auser_us\x18\x03 \x01(\x04R\x06userUs\x12\x1b\n" +
+	"\tsystem_us\x18\x04 \x01(\x04R\bsystemUs\x12\x18\n" +
+	"\aperiods\x18\x05 \x01(\x04R\aperiods\x12+\n" +
+	"\x11throttled_periods\x18\x06 \x01(\x04R\x10throttledPeriods\x12!\n" +
+	"\fthrottled_us\x18\a \x01(\x04R\vthrottledUs\x12\x1d\n" +
+	"\n" +
+	"machine_us\x18\b \x01(\x04R\tmachineUs\"\xd4\x02\n" +
+	"\x10MemoryStatistics\x12\x1f\n" +
+	"\vusage_bytes\x18\x01 \x01(\x04R\n" +
+	"usageBytes\x12\x1d\n" +
+	"\n" +
+	"peak_bytes\x18\x02 \x01(\x04R\tpeakBytes\x12\x1f\n" +
+	"\vlimit_bytes\x18\x03 \x01(\x04R\n" +
+	"limitBytes\x12\x1d\n" +
+	"\n" +
+	"swap_bytes\x18\x04 \x01(\x04R\tswapBytes\x12\x1d\n" +
+	"\n" +
+	"limit_hits\x18\x05 \x01(\x04R\tlimitHits\x12\x1b\n" +
+	"\toom_kills\x18\x06 \x01(\x04R\boomKills\x12H\n" +
+	"\adetails\x18\a \x03(\v2..skerry.guest.v1.MemoryStatistics.DetailsEntryR\adetails\x1a:\n" +
+	"\fDetailsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"@\n" +
+	"\x0ePidsStatistics\x12\x18\n" +
+	"\acurrent\x18\x01 \x01(\x04R\acurrent\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x04R\x05limit\"\xae\x01\n" +
+	"\x0eDiskStatistics\x12\x14\n" +
+	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
+	"\x05minor\x18\x02 \x01(\rR\x05minor\x12\x1d\n" +
+	"\n" +
+	"read_bytes\x18\x03 \x01(\x04R\treadBytes\x12#\n" +
+	"\rwritten_bytes\x18\x04 \x01(\x04R\fwrittenBytes\x12\x14\n" +
+	"\x05reads\x18\x05 \x01(\x04R\x05reads\x12\x16\n" +
+	"\x06writes\x18\x06 \x01(\x04R\x06writes\"\xd5\x02\n" +
+	"\x13InterfaceStatistics\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
+	"\x0ereceived_bytes\x18\x02 \x01(\x04R\rreceivedBytes\x12)\n" +
+	"\x10received_packets\x18\x03 \x01(\x04R\x0freceivedPackets\x12'\n" +
+	"\x0freceived_errors\x18\x04 \x01(\x04R\x0ereceivedErrors\x12)\n" +
+	"\x10received_dropped\x18\x05 \x01(\x04R\x0freceivedDropped\x12\x1d\n" +
+	"\n" +
+	"sent_bytes\x18\x06 \x01(\x04R\tsentBytes\x12!\n" +
+	"\fsent_packets\x18\a \x01(\x04R\vsentPackets\x12\x1f\n" +
+	"\vsent_errors\x18\b \x01(\x04R\n" +
+	"sentErrors\x12!\n" +
+	"\fsent_dropped\x18\t \x01(\x04R\vsentDropped\"b\n" +
+	"\bPressure\x12*\n" +
+	"\x04some\x18\x01 \x01(\v2\x16.skerry.guest.v1.StallR\x04some\x12*\n" +
+	"\x04full\x18\x02 \x01(\v2\x16.skerry.guest.v1.StallR\x04full\"\x87\x01\n" +
+	"\x05Stall\x12\x1f\n" +
+	"\vaverage_10s\x18\x01 \x01(\x01R\n" +
+	"average10s\x12\x1f\n" +
+	"\vaverage_60s\x18\x02 \x01(\x01R\n" +
+	"average60s\x12!\n" +
+	"\faverage_300s\x18\x03 \x01(\x01R\vaverage300s\x12\x19\n" +
+	"\btotal_us\x18\x04 \x01(\x04R\atotalUs\"\x0f\n" +
+	"\rEventsRequest\"$\n" +
+	"\x05Event\x12\x1b\n" +
+	"\toom_kills\x18\x01 \x01(\x04R\boomKills\"@\n" +
 	"\x0eSetTimeRequest\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x11\n" +
 	"\x0fSetTimeResponse\"\x11\n" +
 	"\x0fShutdownRequest\"\x12\n" +
-	"\x10ShutdownResponse2\xd6\a\n" +
+	"\x10ShutdownResponse2\xf1\b\n" +
 	"\x05Agent\x12C\n" +
 	"\x04Info\x12\x1c.skerry.guest.v1.InfoRequest\x1a\x1d.skerry.guest.v1.InfoResponse\x12R\n" +
 	"\tConfigure\x12!.skerry.guest.v1.ConfigureRequest\x1a\".skerry.guest.v1.ConfigureResponse\x12^\n" +
@@ -1858,7 +2720,10 @@ const file_agent_proto_rawDesc = "" +
 	"\rSignalProcess\x12%.skerry.guest.v1.SignalProcessRequest\x1a&.skerry.guest.v1.SignalProcessResponse\x12^\n" +
 	"\rResizeProcess\x12%.skerry.guest.v1.ResizeProcessRequest\x1a&.skerry.guest.v1.ResizeProcessResponse\x12^\n" +
 	"\rDeleteProcess\x12%.skerry.guest.v1.DeleteProcessRequest\x1a&.skerry.guest.v1.DeleteProcessResponse\x12^\n" +
-	"\rListProcesses\x12%.skerry.guest.v1.ListProcessesRequest\x1a&.skerry.guest.v1.ListProcessesResponse\x12L\n" +
+	"\rListProcesses\x12%.skerry.guest.v1.ListProcessesRequest\x1a&.skerry.guest.v1.ListProcessesResponse\x12U\n" +
+	"\n" +
+	"Statistics\x12\".skerry.guest.v1.StatisticsRequest\x1a#.skerry.guest.v1.StatisticsResponse\x12B\n" +
+	"\x06Events\x12\x1e.skerry.guest.v1.EventsRequest\x1a\x16.skerry.guest.v1.Event0\x01\x12L\n" +
 	"\aSetTime\x12\x1f.skerry.guest.v1.SetTimeRequest\x1a .skerry.guest.v1.SetTimeResponse\x12O\n" +
 	"\bShutdown\x12 .skerry.guest.v1.ShutdownRequest\x1a!.skerry.guest.v1.ShutdownResponseB(Z&github.com/skerry-app/skerry/guest/apib\x06proto3"
 
@@ -1874,7 +2739,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 	return file_agent_proto_rawDescData
 }
 
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_agent_proto_goTypes = []any{
 	(*InfoRequest)(nil),           // 0: skerry.guest.v1.InfoRequest
 	(*InfoResponse)(nil),          // 1: skerry.guest.v1.InfoResponse
@@ -1902,55 +2767,83 @@ var file_agent_proto_goTypes = []any{
 	(*ListProcessesRequest)(nil),  // 23: skerry.guest.v1.ListProcessesRequest
 	(*ListProcessesResponse)(nil), // 24: skerry.guest.v1.ListProcessesResponse
 	(*ProcessInfo)(nil),           // 25: skerry.guest.v1.ProcessInfo
-	(*SetTimeRequest)(nil),        // 26: skerry.guest.v1.SetTimeRequest
-	(*SetTimeResponse)(nil),       // 27: skerry.guest.v1.SetTimeResponse
-	(*ShutdownRequest)(nil),       // 28: skerry.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),      // 29: skerry.guest.v1.ShutdownResponse
-	nil,                           // 30: skerry.guest.v1.ConfigureRequest.SysctlsEntry
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*StatisticsRequest)(nil),     // 26: skerry.guest.v1.StatisticsRequest
+	(*StatisticsResponse)(nil),    // 27: skerry.guest.v1.StatisticsResponse
+	(*CPUStatistics)(nil),         // 28: skerry.guest.v1.CPUStatistics
+	(*MemoryStatistics)(nil),      // 29: skerry.guest.v1.MemoryStatistics
+	(*PidsStatistics)(nil),        // 30: skerry.guest.v1.PidsStatistics
+	(*DiskStatistics)(nil),        // 31: skerry.guest.v1.DiskStatistics
+	(*InterfaceStatistics)(nil),   // 32: skerry.guest.v1.InterfaceStatistics
+	(*Pressure)(nil),              // 33: skerry.guest.v1.Pressure
+	(*Stall)(nil),                 // 34: skerry.guest.v1.Stall
+	(*EventsRequest)(nil),         // 35: skerry.guest.v1.EventsRequest
+	(*Event)(nil),                 // 36: skerry.guest.v1.Event
+	(*SetTimeRequest)(nil),        // 37: skerry.guest.v1.SetTimeRequest
+	(*SetTimeResponse)(nil),       // 38: skerry.guest.v1.SetTimeResponse
+	(*ShutdownRequest)(nil),       // 39: skerry.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),      // 40: skerry.guest.v1.ShutdownResponse
+	nil,                           // 41: skerry.guest.v1.ConfigureRequest.SysctlsEntry
+	nil,                           // 42: skerry.guest.v1.MemoryStatistics.DetailsEntry
+	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
 }
 var file_agent_proto_depIdxs = []int32{
-	31, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
+	43, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
 	4,  // 1: skerry.guest.v1.ConfigureRequest.root:type_name -> skerry.guest.v1.Root
 	5,  // 2: skerry.guest.v1.ConfigureRequest.mounts:type_name -> skerry.guest.v1.Mount
 	6,  // 3: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
 	7,  // 4: skerry.guest.v1.ConfigureRequest.names:type_name -> skerry.guest.v1.Names
-	30, // 5: skerry.guest.v1.ConfigureRequest.sysctls:type_name -> skerry.guest.v1.ConfigureRequest.SysctlsEntry
+	41, // 5: skerry.guest.v1.ConfigureRequest.sysctls:type_name -> skerry.guest.v1.ConfigureRequest.SysctlsEntry
 	9,  // 6: skerry.guest.v1.ConfigureRequest.resources:type_name -> skerry.guest.v1.Resources
 	10, // 7: skerry.guest.v1.ConfigureRequest.process:type_name -> skerry.guest.v1.Process
 	8,  // 8: skerry.guest.v1.Names.hosts:type_name -> skerry.guest.v1.Host
 	10, // 9: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
-	31, // 10: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
+	43, // 10: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
 	25, // 11: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
-	31, // 12: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
-	31, // 13: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
-	0,  // 14: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
-	2,  // 15: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
-	11, // 16: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
-	13, // 17: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
-	15, // 18: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
-	17, // 19: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
-	19, // 20: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
-	21, // 21: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
-	23, // 22: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
-	26, // 23: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
-	28, // 24: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
-	1,  // 25: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
-	3,  // 26: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
-	12, // 27: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
-	14, // 28: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
-	16, // 29: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
-	18, // 30: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
-	20, // 31: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
-	22, // 32: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
-	24, // 33: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
-	27, // 34: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
-	29, // 35: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
-	25, // [25:36] is the sub-list for method output_type
-	14, // [14:25] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	43, // 12: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
+	43, // 13: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
+	28, // 14: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
+	29, // 15: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
+	30, // 16: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
+	31, // 17: skerry.guest.v1.StatisticsResponse.disks:type_name -> skerry.guest.v1.DiskStatistics
+	32, // 18: skerry.guest.v1.StatisticsResponse.interfaces:type_name -> skerry.guest.v1.InterfaceStatistics
+	33, // 19: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
+	33, // 20: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
+	33, // 21: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
+	42, // 22: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
+	34, // 23: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
+	34, // 24: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
+	43, // 25: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
+	0,  // 26: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
+	2,  // 27: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
+	11, // 28: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
+	13, // 29: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
+	15, // 30: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
+	17, // 31: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
+	19, // 32: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
+	21, // 33: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
+	23, // 34: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
+	26, // 35: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
+	35, // 36: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
+	37, // 37: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
+	39, // 38: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
+	1,  // 39: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
+	3,  // 40: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
+	12, // 41: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
+	14, // 42: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
+	16, // 43: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
+	18, // 44: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
+	20, // 45: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
+	22, // 46: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
+	24, // 47: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
+	27, // 48: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
+	36, // 49: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
+	38, // 50: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
+	40, // 51: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
+	39, // [39:52] is the sub-list for method output_type
+	26, // [26:39] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -1964,7 +2857,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

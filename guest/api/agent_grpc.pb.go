@@ -32,6 +32,8 @@ const (
 	Agent_ResizeProcess_FullMethodName = "/skerry.guest.v1.Agent/ResizeProcess"
 	Agent_DeleteProcess_FullMethodName = "/skerry.guest.v1.Agent/DeleteProcess"
 	Agent_ListProcesses_FullMethodName = "/skerry.guest.v1.Agent/ListProcesses"
+	Agent_Statistics_FullMethodName    = "/skerry.guest.v1.Agent/Statistics"
+	Agent_Events_FullMethodName        = "/skerry.guest.v1.Agent/Events"
 	Agent_SetTime_FullMethodName       = "/skerry.guest.v1.Agent/SetTime"
 	Agent_Shutdown_FullMethodName      = "/skerry.guest.v1.Agent/Shutdown"
 )
@@ -65,6 +67,11 @@ type AgentClient interface {
 	DeleteProcess(ctx context.Context, in *DeleteProcessRequest, opts ...grpc.CallOption) (*DeleteProcessResponse, error)
 	// ListProcesses lists what runs in the container.
 	ListProcesses(ctx context.Context, in *ListProcessesRequest, opts ...grpc.CallOption) (*ListProcessesResponse, error)
+	// Statistics tells what the container uses at the moment.
+	Statistics(ctx context.Context, in *StatisticsRequest, opts ...grpc.CallOption) (*StatisticsResponse, error)
+	// Events sends what happens in the container, from now on until the caller
+	// leaves, so that nobody has to ask again and again.
+	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
 	// SetTime sets the machine's clock.
 	SetTime(ctx context.Context, in *SetTimeRequest, opts ...grpc.CallOption) (*SetTimeResponse, error)
 	// Shutdown kills what is left of the container, unmounts and flushes its
@@ -170,6 +177,35 @@ func (c *agentClient) ListProcesses(ctx context.Context, in *ListProcessesReques
 	return out, nil
 }
 
+func (c *agentClient) Statistics(ctx context.Context, in *StatisticsRequest, opts ...grpc.CallOption) (*StatisticsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatisticsResponse)
+	err := c.cc.Invoke(ctx, Agent_Statistics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[0], Agent_Events_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[EventsRequest, Event]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_EventsClient = grpc.ServerStreamingClient[Event]
+
 func (c *agentClient) SetTime(ctx context.Context, in *SetTimeRequest, opts ...grpc.CallOption) (*SetTimeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SetTimeResponse)
@@ -219,6 +255,11 @@ type AgentServer interface {
 	DeleteProcess(context.Context, *DeleteProcessRequest) (*DeleteProcessResponse, error)
 	// ListProcesses lists what runs in the container.
 	ListProcesses(context.Context, *ListProcessesRequest) (*ListProcessesResponse, error)
+	// Statistics tells what the container uses at the moment.
+	Statistics(context.Context, *StatisticsRequest) (*StatisticsResponse, error)
+	// Events sends what happens in the container, from now on until the caller
+	// leaves, so that nobody has to ask again and again.
+	Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error
 	// SetTime sets the machine's clock.
 	SetTime(context.Context, *SetTimeRequest) (*SetTimeResponse, error)
 	// Shutdown kills what is left of the container, unmounts and flushes its
@@ -260,6 +301,12 @@ func (UnimplementedAgentServer) DeleteProcess(context.Context, *DeleteProcessReq
 }
 func (UnimplementedAgentServer) ListProcesses(context.Context, *ListProcessesRequest) (*ListProcessesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListProcesses not implemented")
+}
+func (UnimplementedAgentServer) Statistics(context.Context, *StatisticsRequest) (*StatisticsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Statistics not implemented")
+}
+func (UnimplementedAgentServer) Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error {
+	return status.Error(codes.Unimplemented, "method Events not implemented")
 }
 func (UnimplementedAgentServer) SetTime(context.Context, *SetTimeRequest) (*SetTimeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetTime not implemented")
@@ -450,6 +497,35 @@ func _Agent_ListProcesses_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Agent_Statistics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatisticsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).Statistics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_Statistics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).Statistics(ctx, req.(*StatisticsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_Events_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(EventsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AgentServer).Events(m, &grpc.GenericServerStream[EventsRequest, Event]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_EventsServer = grpc.ServerStreamingServer[Event]
+
 func _Agent_SetTime_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetTimeRequest)
 	if err := dec(in); err != nil {
@@ -530,6 +606,10 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Agent_ListProcesses_Handler,
 		},
 		{
+			MethodName: "Statistics",
+			Handler:    _Agent_Statistics_Handler,
+		},
+		{
 			MethodName: "SetTime",
 			Handler:    _Agent_SetTime_Handler,
 		},
@@ -538,6 +618,12 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Agent_Shutdown_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Events",
+			Handler:       _Agent_Events_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "agent.proto",
 }

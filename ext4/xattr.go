@@ -200,7 +200,7 @@ func (x *xattrStore) value(w *Writer, value []byte) (*xattrValue, error) {
 func (x *xattrStore) valueInodes(seed format.Seed) []inode {
 	var all []inode
 	for _, v := range x.values {
-		v.inode.flags |= format.InodeEAInode
+		v.inode.flags |= format.InodeEA
 		v.inode.node.Atime = time.Unix(int64(format.XattrValueHash(v.value, seed)), 0)
 		v.inode.version = v.refs
 		all = append(all, v.inode)

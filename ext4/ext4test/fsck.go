@@ -56,3 +56,11 @@ func tool(t testing.TB, name string) string {
 	t.Skipf("%s is not here: install e2fsprogs", name)
 	return ""
 }
+
+// Tune2fs runs tune2fs.
+func Tune2fs(t testing.TB, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(tool(t, "tune2fs"), args...).CombinedOutput(); err != nil {
+		t.Fatalf("tune2fs %v: %v\n%s", args, err, out)
+	}
+}

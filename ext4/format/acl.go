@@ -38,3 +38,35 @@ func ACL(value []byte) ([]byte, error) {
 	}
 	return out, nil
 }
+
+// XattrACL returns the form of extended attributes of an access control list
+// that is in its on-disk form.
+func XattrACL(disk []byte) ([]byte, error) {
+	const noID = 0xFFFFFFFF // linux/posix_acl.h, ACL_UNDEFINED_ID
+	le := binary.LittleEndian
+	if len(disk) < 4 || le.Uint32(disk) != aclDiskVersion {
+		return nil, fmt.Errorf("access control list of %d bytes is not in ext4's form of version %d", len(disk), aclDiskVersion)
+	}
+	out := le.AppendUint32(nil, aclXattrVersion)
+	for e := disk[4:]; len(e) > 0; {
+		if len(e) < 4 {
+			return nil, fmt.Errorf("access control list ends with %d bytes of an entry", len(e))
+		}
+		tag := le.Uint16(e)
+		if tag&aclTags == 0 || tag&(tag-1) != 0 {
+			return nil, fmt.Errorf("access control list has an entry with tag %#x", tag)
+		}
+		out = append(out, e[:4]...)
+		if tag != aclUser && tag != aclGroup {
+			out = le.AppendUint32(out, noID)
+			e = e[4:]
+			continue
+		}
+		if len(e) < aclXattrEntry {
+			return nil, fmt.Errorf("access control list ends with %d bytes of an entry", len(e))
+		}
+		out = append(out, e[4:aclXattrEntry]...)
+		e = e[aclXattrEntry:]
+	}
+	return out, nil
+}

@@ -2,6 +2,7 @@ package format
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 )
 
@@ -33,4 +34,26 @@ func (s Seed) Bitmap(b []byte) uint32 { return CRC(uint32(s), b) }
 
 // Inode returns the seed for everything that belongs to one inode: itself,
 // its directory blocks and its extent blocks. Its generation is taken to be 0.
-func (s Seed) Inode(number uint32) Seed { return Seed(CRC32(CRC32(uint32(s), number), 0)) }
+func (s Seed) Inode(number uint32) Seed { return s.Generation(number, 0) }
+
+// Generation is Inode for an inode of any generation.
+func (s Seed) Generation(number, generation uint32) Seed {
+	return Seed(CRC32(CRC32(uint32(s), number), generation))
+}
+
+// crcWithout continues a checksum over b as if the n bytes at offset at, the
+// checksum's own place, were zero.
+func crcWithout(crc uint32, b []byte, at, n int) uint32 {
+	var zero [4]byte
+	crc = CRC(crc, b[:at])
+	crc = CRC(crc, zero[:n])
+	return CRC(crc, b[at+n:])
+}
+
+// compare returns an error that has both checksums unless they are the same.
+func compare(stored, computed uint32) error {
+	if stored != computed {
+		return fmt.Errorf("checksum is %#x, contents have %#x", stored, computed)
+	}
+	return nil
+}

@@ -1,13 +1,16 @@
-// Package format is the on-disk format of ext4, as far as it is written here:
-// structures, constants, checksums and the directory hash, and nothing of how
-// a file system is put together.
+// Package format is the on-disk format of ext4: structures, constants,
+// checksums and the directory hash, and nothing of how a file system is put
+// together. Put functions write what this module writes, which is one geometry
+// and one choice of features. Parse functions read what any ext4 may have, and
+// find what is impossible within the structure alone; Verify functions compare
+// its checksum, where a file system has any.
 //
 // All integers are little-endian unless said otherwise. The source of every
 // structure is the Linux kernel's Documentation/filesystems/ext4, named by
 // file at each type; where that is silent, fs/ext4 of Linux 6.12.
 package format
 
-// The geometry that is written here. ext4 knows other block and inode sizes;
+// The geometry that is written here; Parse functions take others too. ext4 knows other block and inode sizes;
 // these are mke2fs' choice for everything that is not tiny.
 const (
 	BlockSize      = 4096          // bytes
@@ -19,6 +22,13 @@ const (
 	MaxInodesPerGroup = 8 * BlockSize
 	// SectorSize is the unit of an inode's block count, in bytes.
 	SectorSize = 512
+)
+
+// Limits of the geometry that can be read.
+const (
+	MinBlockSize = 1 << 10
+	MaxBlockSize = 64 << 10
+	MinInodeSize = 128
 )
 
 // Inode numbers with a meaning of their own (special_inodes.rst).

@@ -57,3 +57,40 @@ func (g *Group) Put(b []byte, seed Seed, number uint32) {
 	}
 	le.PutUint16(b[0x1E:], uint16(CRC(CRC32(uint32(seed), number), b)))
 }
+
+const groupCsumAt = 0x1E // bg_checksum
+
+// ParseGroup reads a descriptor of DescSize bytes, or DescSize64 and more.
+func ParseGroup(b []byte) (g Group) {
+	le := binary.LittleEndian
+	g = Group{
+		BlockBitmap:  uint64(le.Uint32(b[0x00:])),
+		InodeBitmap:  uint64(le.Uint32(b[0x04:])),
+		InodeTable:   uint64(le.Uint32(b[0x08:])),
+		FreeBlocks:   uint32(le.Uint16(b[0x0C:])),
+		FreeInodes:   uint32(le.Uint16(b[0x0E:])),
+		UsedDirs:     uint32(le.Uint16(b[0x10:])),
+		Flags:        le.Uint16(b[0x12:]),
+		BlockCsum:    uint32(le.Uint16(b[0x18:])),
+		InodeCsum:    uint32(le.Uint16(b[0x1A:])),
+		UnusedInodes: uint32(le.Uint16(b[0x1C:])),
+	}
+	if len(b) >= DescSize64 {
+		g.BlockBitmap |= uint64(le.Uint32(b[0x20:])) << 32
+		g.InodeBitmap |= uint64(le.Uint32(b[0x24:])) << 32
+		g.InodeTable |= uint64(le.Uint32(b[0x28:])) << 32
+		g.FreeBlocks |= uint32(le.Uint16(b[0x2C:])) << 16
+		g.FreeInodes |= uint32(le.Uint16(b[0x2E:])) << 16
+		g.UsedDirs |= uint32(le.Uint16(b[0x30:])) << 16
+		g.UnusedInodes |= uint32(le.Uint16(b[0x32:])) << 16
+		g.BlockCsum |= uint32(le.Uint16(b[0x38:])) << 16
+		g.InodeCsum |= uint32(le.Uint16(b[0x3A:])) << 16
+	}
+	return g
+}
+
+// VerifyGroup compares the checksum of the descriptor b of a group.
+func VerifyGroup(b []byte, seed Seed, number uint32) error {
+	sum := crcWithout(CRC32(uint32(seed), number), b, groupCsumAt, 2)
+	return compare(uint32(binary.LittleEndian.Uint16(b[groupCsumAt:])), sum&0xFFFF)
+}

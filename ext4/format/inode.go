@@ -2,6 +2,7 @@ package format
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 )
 
@@ -20,9 +21,12 @@ const (
 
 // Flags of an inode (inodes.rst, i_flags).
 const (
-	InodeIndex   = 0x1000   // a directory with a hash tree
-	InodeExtents = 0x80000  // i_block is the root of an extent tree
-	InodeEAInode = 0x200000 // the contents are the value of an extended attribute
+	InodeEncrypted  = 0x800
+	InodeIndex      = 0x1000     // a directory with a hash tree
+	InodeHuge       = 0x40000    // space is counted in blocks, not in sectors
+	InodeExtents    = 0x80000    // i_block is the root of an extent tree
+	InodeEA         = 0x200000   // holds the value of an extended attribute
+	InodeInlineData = 0x10000000 // contents are in i_block and in an attribute
 )
 
 const (
@@ -38,7 +42,7 @@ const (
 	InodeXattrSize = InodeSize - InodeXattrOffset
 )
 
-// Inode is an inode of InodeSize bytes (inodes.rst).
+// Inode is an inode (inodes.rst); Put writes one of InodeSize bytes.
 type Inode struct {
 	Mode       uint16
 	UID, GID   uint32
@@ -51,9 +55,10 @@ type Inode struct {
 	Sectors    uint64 // space taken, in SectorSize
 	Flags      uint32
 	Version    uint32 // low half of i_version
+	Generation uint32 // only of parsed ones; Put leaves it 0
 	Block      [InodeBlockSize]byte
 	XattrBlock uint64               // block of extended attributes, 0 for none
-	Xattrs     [InodeXattrSize]byte // extended attributes in the inode, zero for none
+	Xattrs     [InodeXattrSize]byte // extended attributes in the inode, zero for none; only for Put
 }
 
 // Put writes the inode, with its checksum, into the InodeSize bytes of b.
@@ -123,4 +128,90 @@ func PutDevice(block *[InodeBlockSize]byte, major, minor uint32) {
 		return
 	}
 	binary.LittleEndian.PutUint32(block[4:], minor&0xFF|major<<8|minor&^0xFF<<12)
+}
+
+const (
+	inodeCsumLoAt = 0x7C // i_checksum_lo
+	inodeCsumHiAt = 0x82 // i_checksum_hi
+	extraSizeAt   = 0x80 // i_extra_isize
+)
+
+// extraSize returns how many bytes after the first MinInodeSize are in use for
+// fields.
+func extraSize(b []byte) int {
+	if len(b) <= MinInodeSize {
+		return 0
+	}
+	return int(binary.LittleEndian.Uint16(b[extraSizeAt:]))
+}
+
+// ParseInode reads an inode, whose size is that of b: MinInodeSize bytes or
+// more. What it has of extended attributes, with their header, is returned
+// apart and is a part of b.
+func ParseInode(b []byte) (i Inode, xattrs []byte, err error) {
+	le := binary.LittleEndian
+	extra := extraSize(b)
+	if extra%4 != 0 || MinInodeSize+extra > len(b) {
+		return Inode{}, nil, fmt.Errorf("fields after the first %d bytes have %d bytes (i_extra_isize), the inode has %d", MinInodeSize, extra, len(b))
+	}
+	i = Inode{
+		Mode:       le.Uint16(b[0x00:]),
+		UID:        uint32(le.Uint16(b[0x02:])) | uint32(le.Uint16(b[0x78:]))<<16,
+		GID:        uint32(le.Uint16(b[0x18:])) | uint32(le.Uint16(b[0x7A:]))<<16,
+		Size:       uint64(le.Uint32(b[0x04:])) | uint64(le.Uint32(b[0x6C:]))<<32,
+		Links:      le.Uint16(b[0x1A:]),
+		Sectors:    uint64(le.Uint32(b[0x1C:])) | uint64(le.Uint16(b[0x74:]))<<32,
+		Flags:      le.Uint32(b[0x20:]),
+		Block:      [InodeBlockSize]byte(b[0x28:]),
+		Generation: le.Uint32(b[0x64:]),
+		XattrBlock: uint64(le.Uint32(b[0x68:])) | uint64(le.Uint16(b[0x76:]))<<32,
+	}
+	fields := b[:MinInodeSize+extra]
+	i.Atime = parseTime(fields, 0x08, 0x8C)
+	i.Ctime = parseTime(fields, 0x0C, 0x84)
+	i.Mtime = parseTime(fields, 0x10, 0x88)
+	if len(fields) >= 0x94 {
+		i.Crtime = parseTime(fields, 0x90, 0x94)
+	}
+	if extra > 0 {
+		xattrs = b[len(fields):]
+	}
+	return i, xattrs, nil
+}
+
+// parseTime reads a time at offset at, and its epoch bits and nanoseconds at
+// offset extra if the fields go that far.
+func parseTime(fields []byte, at, extra int) time.Time {
+	s := int64(int32(binary.LittleEndian.Uint32(fields[at:])))
+	if len(fields) < extra+4 {
+		return time.Unix(s, 0)
+	}
+	e := binary.LittleEndian.Uint32(fields[extra:])
+	return time.Unix(s+int64(e&3)<<32, int64(e>>2))
+}
+
+// VerifyInode compares the checksum of the inode b. The seed is that of the
+// inode.
+func VerifyInode(b []byte, inode Seed) error {
+	le := binary.LittleEndian
+	stored := uint32(le.Uint16(b[inodeCsumLoAt:]))
+	if extraSize(b) < inodeCsumHiAt+2-MinInodeSize {
+		return compare(stored, crcWithout(uint32(inode), b, inodeCsumLoAt, 2)&0xFFFF)
+	}
+	stored |= uint32(le.Uint16(b[inodeCsumHiAt:])) << 16
+	sum := crcWithout(uint32(inode), b[:inodeCsumHiAt], inodeCsumLoAt, 2)
+	return compare(stored, crcWithout(sum, b[inodeCsumHiAt:], 0, 2))
+}
+
+// InodeGeneration returns the generation that is in the inode b, before
+// anything of it is known to be right.
+func InodeGeneration(b []byte) uint32 { return binary.LittleEndian.Uint32(b[0x64:]) }
+
+// Device reads a device's number from i_block: see PutDevice.
+func Device(block *[InodeBlockSize]byte) (major, minor uint32) {
+	if old := binary.LittleEndian.Uint32(block[0:]); old != 0 {
+		return old >> 8 & 0xFF, old & 0xFF
+	}
+	dev := binary.LittleEndian.Uint32(block[4:])
+	return dev >> 8 & MaxMajor, dev&0xFF | dev>>12&^0xFF
 }

@@ -15,18 +15,30 @@ const (
 
 // Features that a kernel may ignore (super.rst, s_feature_compat).
 const (
-	CompatHasJournal = 0x4
-	CompatExtAttr    = 0x8
-	CompatDirIndex   = 0x20
+	CompatHasJournal   = 0x4
+	CompatExtAttr      = 0x8
+	CompatDirIndex     = 0x20
+	CompatSparseSuper2 = 0x200
 )
 
 // Features without which a kernel must not mount (s_feature_incompat).
 const (
-	IncompatFiletype = 0x2
-	IncompatExtents  = 0x40
-	Incompat64Bit    = 0x80
-	IncompatFlexBG   = 0x200
-	IncompatEAInode  = 0x400
+	IncompatCompression = 0x1
+	IncompatFiletype    = 0x2
+	IncompatRecover     = 0x4 // the journal is to be replayed
+	IncompatJournalDev  = 0x8 // this is a journal and no file system
+	IncompatMetaBG      = 0x10
+	IncompatExtents     = 0x40
+	Incompat64Bit       = 0x80
+	IncompatMMP         = 0x100
+	IncompatFlexBG      = 0x200
+	IncompatEAInode     = 0x400
+	IncompatDirdata     = 0x1000
+	IncompatCsumSeed    = 0x2000
+	IncompatLargedir    = 0x4000
+	IncompatInlineData  = 0x8000
+	IncompatEncrypt     = 0x10000
+	IncompatCasefold    = 0x20000
 )
 
 // Features without which a kernel must not write (s_feature_ro_compat).
@@ -37,6 +49,7 @@ const (
 	ROCompatDirNlink     = 0x20
 	ROCompatExtraIsize   = 0x40
 	ROCompatMetadataCsum = 0x400
+	ROCompatSharedBlocks = 0x4000 // files may have blocks in common
 )
 
 // Values of superblock fields.
@@ -45,6 +58,7 @@ const (
 	ErrorsContinue   = 1 // s_errors
 	RevDynamic       = 1 // s_rev_level
 	ChecksumCRC32C   = 1 // s_checksum_type
+	FlagSignedHash   = 1 // s_flags: the directory hash takes names as signed bytes
 	FlagUnsignedHash = 2 // s_flags: the directory hash takes names as unsigned bytes
 	JournalBackup    = 1 // s_jnl_backup_type: s_jnl_blocks holds the journal's inode
 	MaxMountCountOff = 0xFFFF
@@ -152,4 +166,42 @@ func (s *Superblock) Encode() []byte {
 	}
 	binary.LittleEndian.PutUint32(b[SuperSize-4:], CRC(^uint32(0), b[:SuperSize-4]))
 	return b
+}
+
+// ParseSuperblock reads a superblock of SuperSize bytes. Its checksum is
+// verified when it says that it has one.
+func ParseSuperblock(b []byte) (*Superblock, error) {
+	s := &Superblock{}
+	if _, err := binary.Decode(b, binary.LittleEndian, s); err != nil {
+		return nil, fmt.Errorf("superblock of %d bytes: %w", len(b), err)
+	}
+	if s.Magic != SuperMagic {
+		return nil, fmt.Errorf("superblock has the magic number %#x, ext4 has %#x", s.Magic, SuperMagic)
+	}
+	if s.ROCompat&ROCompatMetadataCsum != 0 {
+		if s.ChecksumType != ChecksumCRC32C {
+			return nil, fmt.Errorf("superblock has checksums of type %d, only %d, CRC32C, exists", s.ChecksumType, ChecksumCRC32C)
+		}
+		if err := compare(s.Checksum, CRC(^uint32(0), b[:SuperSize-4])); err != nil {
+			return nil, fmt.Errorf("superblock: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Blocks returns the number of blocks of the file system.
+func (s *Superblock) Blocks() uint64 {
+	n := uint64(s.BlocksCountLo)
+	if s.Incompat&Incompat64Bit != 0 {
+		n |= uint64(s.BlocksCountHi) << 32
+	}
+	return n
+}
+
+// Seed starts the checksums of the file system's metadata.
+func (s *Superblock) Seed() Seed {
+	if s.Incompat&IncompatCsumSeed != 0 {
+		return Seed(s.ChecksumSeed)
+	}
+	return NewSeed(s.UUID)
 }

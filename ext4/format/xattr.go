@@ -1,7 +1,10 @@
 package format
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -153,4 +156,86 @@ func (x *Xattr) hash(value []byte) uint32 {
 		h = h<<16 ^ h>>16 ^ binary.LittleEndian.Uint32(value)
 	}
 	return h
+}
+
+// InlineData is the attribute in an inode that has the contents of a file or a
+// directory beyond the start in i_block (inlinedata.rst).
+const InlineData = "system.data"
+
+// JoinXattr returns the full name of an attribute; ok is false when its
+// namespace has no name, as those have that a kernel keeps to itself.
+func JoinXattr(index uint8, rest string) (name string, ok bool) {
+	for _, p := range xattrPrefixes {
+		if p.index == index && p.whole == (rest == "") {
+			return p.prefix + rest, true
+		}
+	}
+	return "", false
+}
+
+// XattrEntry is an attribute as it is found. Its value is there, or is the
+// contents of an inode (attributes.rst, e_value_inum).
+type XattrEntry struct {
+	Xattr
+	Inode uint32 // 0 when Value is the value
+	Size  uint32 // of the value in that inode, bytes
+}
+
+// ParseInodeXattrs reads the attributes in what ParseInode returns. Names and
+// values are parts of it.
+func ParseInodeXattrs(b []byte) ([]XattrEntry, error) {
+	if len(b) < inodeXattrStart || binary.LittleEndian.Uint32(b) != xattrMagic {
+		return nil, nil
+	}
+	return parseXattrs(b[inodeXattrStart:], 0)
+}
+
+// ParseXattrBlock reads a block of attributes.
+func ParseXattrBlock(b []byte) ([]XattrEntry, error) {
+	le := binary.LittleEndian
+	if magic, blocks := le.Uint32(b), le.Uint32(b[8:]); magic != xattrMagic || blocks != 1 {
+		return nil, fmt.Errorf("block of extended attributes has the magic number %#x, not %#x, or %d blocks", magic, uint32(xattrMagic), blocks)
+	}
+	return parseXattrs(b, xattrHeaderSize)
+}
+
+// parseXattrs reads entries from offset at on, up to four bytes of zero. Values
+// are somewhere in b behind the entries.
+func parseXattrs(b []byte, at int) ([]XattrEntry, error) {
+	le := binary.LittleEndian
+	var all []XattrEntry
+	for {
+		if at+4 > len(b) {
+			return nil, errors.New("extended attributes do not end")
+		}
+		if le.Uint32(b[at:]) == 0 {
+			break
+		}
+		if at+xattrEntrySize > len(b) || at+xattrEntrySize+int(b[at]) > len(b) {
+			return nil, fmt.Errorf("extended attribute at byte %d goes beyond its %d bytes of room", at, len(b))
+		}
+		e := b[at:]
+		x := XattrEntry{Inode: le.Uint32(e[4:]), Size: le.Uint32(e[8:])}
+		x.Index = e[1]
+		name := e[xattrEntrySize : xattrEntrySize+int(e[0])]
+		if bytes.IndexByte(name, 0) >= 0 {
+			return nil, fmt.Errorf("extended attribute has the name %q", name)
+		}
+		x.Name = string(name)
+		if from, n := uint64(le.Uint16(e[2:])), uint64(x.Size); x.Inode == 0 && n > 0 {
+			if from < uint64(at) || from+n > uint64(len(b)) {
+				return nil, fmt.Errorf("extended attribute %q has a value of %d bytes at byte %d of %d", name, n, from, len(b))
+			}
+			x.Value = b[from : from+n]
+		}
+		all = append(all, x)
+		at += xattrEntrySize + xattrPad(len(name))
+	}
+	return all, nil
+}
+
+// VerifyXattrBlock compares the checksum of a block of attributes.
+func VerifyXattrBlock(b []byte, block uint64, seed Seed) error {
+	sum := CRC32(CRC32(uint32(seed), uint32(block)), uint32(block>>32))
+	return compare(binary.LittleEndian.Uint32(b[0x10:]), crcWithout(sum, b, 0x10, 4))
 }

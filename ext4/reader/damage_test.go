@@ -139,7 +139,7 @@ func TestDamage(t *testing.T) {
 		"no links":       {func(d *damaged) { le.PutUint16(d.bytes("device")[0x1A:], 0) }, "is not in use"},
 		"extra size":     {func(d *damaged) { le.PutUint16(d.bytes("device")[0x80:], 200) }, "i_extra_isize"},
 		"huge file":      {func(d *damaged) { le.PutUint32(d.bytes("file")[0x6C:], math.MaxUint32) }, "file has 18446744069414584328 bytes"},
-		"huge directory": {func(d *damaged) { le.PutUint32(d.bytes("sub")[0x04:], 1<<31) }, "directory has 2147483648 bytes"},
+		"huge directory": {func(d *damaged) { le.PutUint32(d.bytes("sub")[0x04:], 1<<30) }, "directory has 1073741824 bytes"},
 		"empty link":     {func(d *damaged) { le.PutUint32(d.bytes("fast")[0x04:], 0) }, "target of 0 bytes"},
 		"long link":      {func(d *damaged) { le.PutUint32(d.bytes("fast")[0x04:], 4096) }, "target of 4096 bytes"},
 		"longer link":    {func(d *damaged) { le.PutUint32(d.bytes("fast")[0x04:], 5) }, "target of symbolic link ends"},

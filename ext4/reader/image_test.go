@@ -15,7 +15,11 @@ import (
 )
 
 // bigNames is how many names are in the directory "big" of an image.
-const bigNames = 1000
+const bigNames = 300
+
+// bigName returns a name in the directory "big", long enough for an index of
+// several blocks.
+func bigName(i int) string { return fmt.Sprintf("name %d%s", i, strings.Repeat("x", 60)) }
 
 // acl is an access control list as getxattr(2) gives it.
 const acl = "\x02\x00\x00\x00" +
@@ -46,7 +50,7 @@ func image(t testing.TB) []byte {
 		big := ext4.NewDir(0o755)
 		root.Set("big", big)
 		for i := range bigNames {
-			big.Set(fmt.Sprint("name ", i), file)
+			big.Set(bigName(i), file)
 		}
 	})
 }

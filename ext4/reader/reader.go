@@ -39,10 +39,9 @@ func corrupt(f string, args ...any) error {
 // Limits of what an image can make a reader do, on top of those of the format
 // and of the image's own size.
 const (
-	// maxDirectory is the size of a directory in bytes, all of whose entries
-	// are in memory when it is listed. The kernel stops at 2 GiB without
-	// largedir.
-	maxDirectory = 2 << 30
+	// maxDirectory is the size of a directory in bytes, some ten million
+	// names. All are in memory when it is listed.
+	maxDirectory = 512 << 20
 	// maxLinks is how many symbolic links a path can go through (linux/namei.h,
 	// MAXSYMLINKS).
 	maxLinks = 40

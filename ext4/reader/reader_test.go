@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -33,7 +34,7 @@ func opened(t *testing.T, b []byte) *FS {
 func TestFS(t *testing.T) {
 	f := opened(t, image(t))
 	// The standard library's checks want UTF-8, and to read what is there.
-	if err := fstest.TestFS(ordinary{f}, "file", "comb", "fast", "slow", "sub/deeper", "big/name 7"); err != nil {
+	if err := fstest.TestFS(ordinary{f}, "file", "comb", "fast", "slow", "sub/deeper", "big/"+bigName(7)); err != nil {
 		t.Error(err)
 	}
 	names := func(dir string) []string {
@@ -191,4 +192,31 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// TestConcurrent reads a file system from many goroutines, for the race
+// detector.
+func TestConcurrent(t *testing.T) {
+	f := opened(t, image(t))
+	c, err := f.Open("comb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if err := f.WriteTar(io.Discard, nil); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			p := make([]byte, 10000)
+			for at := int64(0); at < 2<<20; at += 5000 {
+				if _, err := c.(io.ReaderAt).ReadAt(p, at); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -39,7 +39,7 @@ func (f *FS) readSuper(size int64) error {
 	if err != nil {
 		return corrupt("superblock: %w", err)
 	}
-	if uint64(size)/uint64(g.blockSize) < g.blocks {
+	if uint64(max(size, 0))/uint64(g.blockSize) < g.blocks {
 		return corrupt("image of %d bytes is cut off: the file system has %d blocks of %d bytes", size, g.blocks, g.blockSize)
 	}
 	f.super = g

@@ -71,7 +71,7 @@ func (x *exporter) add(path string, in *Inode) error {
 	if !in.isDir() {
 		return nil
 	}
-	if err := x.spend(in.Size); err != nil {
+	if err := x.spend(in, in.Size); err != nil {
 		return fmt.Errorf("%.300q: %w", path, err)
 	}
 	list, err := in.list()
@@ -97,8 +97,11 @@ func (x *exporter) add(path string, in *Inode) error {
 	return nil
 }
 
-// spend takes blocks of so many bytes into account.
-func (x *exporter) spend(bytes int64) error {
+// spend takes blocks of so many bytes of an inode into account.
+func (x *exporter) spend(in *Inode, bytes int64) error {
+	if in.flags&format.InodeInlineData != 0 {
+		return nil
+	}
 	size := uint64(x.fs.super.blockSize)
 	n := (uint64(bytes) + size - 1) / size
 	if n > x.left {
@@ -159,7 +162,7 @@ func (x *exporter) file(h *header, in *Inode) error {
 	for _, s := range segments {
 		stored += s.End - s.Start
 	}
-	if err := x.spend(stored); err != nil {
+	if err := x.spend(in, stored); err != nil {
 		return err
 	}
 	if in.Size-stored < sparseGain {

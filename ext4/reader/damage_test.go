@@ -176,6 +176,7 @@ func TestDamage(t *testing.T) {
 			le.PutUint32(d.block("sub", 0)[24:], d.inode("sub").Number)
 		}, "directory has"},
 		"hole in a directory": {func(d *damaged) { le.PutUint16(d.bytes("sub")[0x28+2:], 0) }, "is a hole"},
+		"root in the root":    {func(d *damaged) { le.PutUint32(d.block(".", 0)[24:], format.RootInode) }, "has itself"},
 		"name twice": {func(d *damaged) {
 			b := d.block("sub", 0)
 			n := copy(b[24+20:], b[24:24+20])

@@ -48,8 +48,8 @@ func (in *Inode) dirBlocks() uint32 {
 }
 
 // checkParent finds a directory whose ".." is not where its name was found.
-// Without such ones no directory is below itself, and only names in the same
-// directory, which list looks for, can be of one directory.
+// Without such ones, and with open, no directory is below itself, and only names
+// in the same directory, which list looks for, can be of one directory.
 func (in *Inode) checkParent() error {
 	if in.flags&format.InodeInlineData != 0 {
 		return in.checkInlineParent()
@@ -216,6 +216,9 @@ func newEntry(d *format.Dirent) entry {
 
 // open returns the inode of an entry of the directory.
 func (in *Inode) open(e entry) (*Inode, error) {
+	if e.inode == in.Number { // the root's ".." would be right
+		return nil, corrupt("inode %d: directory has itself by the name %q", in.Number, e.name)
+	}
 	child, err := in.fs.inode(e.inode)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,9 @@ package reader
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -104,11 +106,12 @@ func (c *counted) ReadAt(p []byte, off int64) (int, error) {
 // for that.
 func TestIndex(t *testing.T) {
 	const names = 50000
+	name := func(i int) string { return fmt.Sprintf("entry %d%s", i, strings.Repeat("x", 90)) }
 	b := written(t, ext4.Options{}, func(_ *ext4.Writer, root *ext4.Node) {
 		file, big := ext4.NewFile(0o644, nil), ext4.NewDir(0o755)
 		root.Set("big", big)
 		for i := range names {
-			big.Set(fmt.Sprintf("entry %d", i), file)
+			big.Set(name(i), file)
 		}
 	})
 	c := &counted{Reader: bytes.NewReader(b)}
@@ -120,12 +123,18 @@ func TestIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("the directory has %d blocks", big.dirBlocks())
+	first, err := big.dirBlock(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if root, err := format.ParseDXRoot(first); err != nil || root.Levels != 1 || big.dirBlocks() < 1000 {
+		t.Fatalf("directory of %d blocks has %d levels below the index's root: %v", big.dirBlocks(), root.Levels, err)
+	}
 	for range 2000 {
 		i := rand.N(2 * names) // half of them are not there
 		f.cache = cache{}
 		c.reads = 0
-		_, err := f.Lstat(fmt.Sprintf("big/entry %d", i))
+		_, err := f.Lstat("big/" + name(i))
 		if (err == nil) != (i < names) {
 			t.Fatalf("entry %d: %v", i, err)
 		}
@@ -136,8 +145,34 @@ func TestIndex(t *testing.T) {
 		}
 	}
 	for i := range names {
-		if _, err := f.Lstat(fmt.Sprintf("big/entry %d", i)); err != nil {
+		if _, err := f.Lstat("big/" + name(i)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestCollision has the index say, wherever it can, that names with the hash
+// that a leaf begins with are in the leaf before too.
+func TestCollision(t *testing.T) {
+	b := image(t)
+	b[roCompatAt+1] &^= format.ROCompatMetadataCsum >> 8
+	d := &damaged{t, b, opened(t, b)}
+	block := d.block("big", 0)
+	root, err := format.ParseDXRoot(block)
+	if err != nil || root.Len() < 4 {
+		t.Fatalf("index has %d entries: %v", root.Len(), err)
+	}
+	const entries = 32 // where they are in the block, 8 bytes each
+	for i := 1; i < root.Len(); i++ {
+		block[entries+8*i] |= 1
+	}
+	d.fs = opened(t, b)
+	for i := range bigNames {
+		if _, err := d.fs.Lstat("big/" + bigName(i)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := d.fs.Lstat("big/none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
 }

@@ -4,7 +4,9 @@
 package ext4test
 
 import (
+	"errors"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -62,5 +64,24 @@ func Tune2fs(t testing.TB, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(tool(t, "tune2fs"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("tune2fs %v: %v\n%s", args, err, out)
+	}
+}
+
+// Change has debugfs carry out requests that change an image.
+func Change(t testing.TB, image string, requests ...string) {
+	t.Helper()
+	cmd := exec.Command(tool(t, "debugfs"), "-w", "-f", "-", image)
+	cmd.Stdin = strings.NewReader(strings.Join(requests, "\n") + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("debugfs %q: %v\n%s", requests, err, out)
+	}
+}
+
+// Replay has e2fsck replay the journal of an image and do nothing else.
+func Replay(t testing.TB, image string) {
+	t.Helper()
+	out, err := exec.Command(tool(t, "e2fsck"), "-y", "-E", "journal_only", image).CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) { // 1: something was repaired
+		t.Fatalf("e2fsck -E journal_only: %v\n%s", err, out)
 	}
 }

@@ -10,7 +10,7 @@
 // file at each type; where that is silent, fs/ext4 of Linux 6.12.
 package format
 
-// The geometry that is written here; Parse functions take others too. ext4 knows other block and inode sizes;
+// The geometry that is written here. ext4 knows other block and inode sizes;
 // these are mke2fs' choice for everything that is not tiny.
 const (
 	BlockSize      = 4096          // bytes

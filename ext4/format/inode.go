@@ -23,7 +23,6 @@ const (
 const (
 	InodeEncrypted  = 0x800
 	InodeIndex      = 0x1000     // a directory with a hash tree
-	InodeHuge       = 0x40000    // space is counted in blocks, not in sectors
 	InodeExtents    = 0x80000    // i_block is the root of an extent tree
 	InodeEA         = 0x200000   // holds the value of an extended attribute
 	InodeInlineData = 0x10000000 // contents are in i_block and in an attribute

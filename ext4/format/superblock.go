@@ -58,7 +58,6 @@ const (
 	ErrorsContinue   = 1 // s_errors
 	RevDynamic       = 1 // s_rev_level
 	ChecksumCRC32C   = 1 // s_checksum_type
-	FlagSignedHash   = 1 // s_flags: the directory hash takes names as signed bytes
 	FlagUnsignedHash = 2 // s_flags: the directory hash takes names as unsigned bytes
 	JournalBackup    = 1 // s_jnl_backup_type: s_jnl_blocks holds the journal's inode
 	MaxMountCountOff = 0xFFFF

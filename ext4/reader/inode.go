@@ -1,6 +1,7 @@
 package reader
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"time"
@@ -124,10 +125,8 @@ func (in *Inode) target() (string, error) {
 			return "", err
 		}
 	}
-	for _, c := range b {
-		if c == 0 {
-			return "", corrupt("inode %d: target of symbolic link ends before its %d bytes", in.Number, in.Size)
-		}
+	if bytes.IndexByte(b, 0) >= 0 {
+		return "", corrupt("inode %d: target of symbolic link ends before its %d bytes", in.Number, in.Size)
 	}
 	return string(b), nil
 }

@@ -167,7 +167,7 @@ func (j *journal) descriptor(t *transaction, b []byte, number uint64, sequence u
 		if err != nil {
 			return err
 		}
-		t.verify(fmt.Sprintf("contents of block %d", tag.Block), number, j.super.VerifyBlock(b, tag, sequence))
+		t.verify("contents", number, j.super.VerifyBlock(b, tag, sequence))
 		if t.writes == nil {
 			t.writes = map[uint64]logged{}
 		}

@@ -5,12 +5,16 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/skerry-app/skerry/ext4/ext4test"
 	"github.com/skerry-app/skerry/ext4/format"
 )
 
@@ -62,7 +66,7 @@ func TestLog(t *testing.T) {
 		"no commit":     {damage: func(b []byte) { clear(b[commits[end][0]:][:1024]) }, before: true},
 		"bad commit":    {damage: func(b []byte) { b[commits[end][0]+100]++ }, want: "commit in block"},
 		"bad tags":      {damage: func(b []byte) { b[descriptors[end][0]+1000]++ }, want: "descriptor in block"},
-		"bad block":     {damage: func(b []byte) { b[descriptors[end][0]+1024+500]++ }, want: "contents of block"},
+		"bad block":     {damage: func(b []byte) { b[descriptors[end][0]+1024+500]++ }, want: "contents in block"},
 		"unknown block": {damage: func(b []byte) { binary.BigEndian.PutUint32(b[descriptors[end][0]+4:], 9) }, before: true},
 		"older commit": {damage: func(b []byte) {
 			b[commits[end][0]+0x30+3] = 0
@@ -152,5 +156,51 @@ func TestRevoke(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("blocks are not replayed: %v", want)
+	}
+}
+
+// TestJournalVersions compares with e2fsck how logs of all versions are
+// replayed, which debugfs has written.
+func TestJournalVersions(t *testing.T) {
+	const blockSize, first = 1024, 3000
+	magic := []byte{0xC0, 0x3B, 0x39, 0x98}
+	contents := filepath.Join(t.TempDir(), "contents")
+	p := slices.Concat(magic, bytes.Repeat([]byte("a"), blockSize-4), bytes.Repeat(magic, blockSize/4), bytes.Repeat([]byte("c"), blockSize))
+	if err := os.WriteFile(contents, p, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ features, open string }{
+		"32 bit":    {"^64bit,^metadata_csum", "jo"},
+		"64 bit":    {"64bit,^metadata_csum", "jo"},
+		"32 bit v2": {"^64bit", "jo -c -v 2"},
+		"64 bit v2": {"64bit", "jo -c -v 2"},
+		"32 bit v3": {"^64bit", "jo -c -v 3"},
+		"64 bit v3": {"64bit", "jo -c -v 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := filepath.Join(t.TempDir(), "image")
+			ext4test.Mke2fs(t, "-F", "-t", "ext4", "-b", fmt.Sprint(blockSize), "-N", "64", "-J", "size=1", "-O", c.features, image, "4m")
+			ext4test.Change(t, image, c.open, fmt.Sprintf("jw -b %d-%d %s", first, first+2, contents), fmt.Sprintf("jw -r %d", first+2),
+				fmt.Sprintf("jw -b %d-%d %s", first+3, first+5, contents), "jc")
+			b, err := os.ReadFile(image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := opened(t, b)
+			if len(f.replay) < 5 {
+				t.Fatalf("log has %d blocks", len(f.replay))
+			}
+			ext4test.Replay(t, image)
+			want, err := os.ReadFile(image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := uint64(first); n < first+6; n++ {
+				got, err := f.block(n)
+				if err != nil || !bytes.Equal(got, want[n*blockSize:][:blockSize]) {
+					t.Errorf("block %d begins with %q, e2fsck has %q: %v", n, got[:8], want[n*blockSize:][:8], err)
+				}
+			}
+		})
 	}
 }

@@ -145,7 +145,8 @@ func smallTree(f *testing.F, dir string) {
 }
 
 // small is an image of package ext4.
-func small(f *testing.F, path string) {
+func small(f testing.TB, path string) {
+	f.Helper()
 	out, err := os.Create(path)
 	if err != nil {
 		f.Fatal(err)

@@ -56,7 +56,6 @@ func TestLog(t *testing.T) {
 	}
 	commits, descriptors := logBlocks(whole, format.JournalCommit), logBlocks(whole, format.JournalDescriptor)
 	end := last(commits)
-	t.Logf("last commit is %d of %d, with revokes in %v", end, len(commits), logBlocks(whole, format.JournalRevoke))
 	for name, c := range map[string]struct {
 		damage func(b []byte)
 		want   string // of an error; the file "new" otherwise

@@ -19,9 +19,6 @@ func (f *FS) resolve(name string, follow bool) (*Inode, error) {
 	trail := []*Inode{f.root} // directories from the root on
 	links := 0
 	for rest, more := name, true; more; {
-		if strings.HasPrefix(rest, "/") { // of a link
-			trail = trail[:1]
-		}
 		var part string
 		part, rest, more = strings.Cut(rest, "/")
 		switch part {
@@ -45,6 +42,9 @@ func (f *FS) resolve(name string, follow bool) (*Inode, error) {
 			target, err := in.target()
 			if err != nil {
 				return nil, err
+			}
+			if strings.HasPrefix(target, "/") {
+				trail = trail[:1]
 			}
 			if more {
 				target += "/" + rest

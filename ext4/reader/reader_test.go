@@ -220,3 +220,42 @@ func TestConcurrent(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestResolve follows links of all forms.
+func TestResolve(t *testing.T) {
+	f := opened(t, written(t, ext4.Options{}, func(_ *ext4.Writer, root *ext4.Node) {
+		a, b := ext4.NewDir(0o755), ext4.NewDir(0o755)
+		root.Set("a", a)
+		a.Set("b", b)
+		b.Set("file", ext4.NewFile(0o644, nil))
+		for name, target := range map[string]string{
+			"up": "..", "above": "../../../../..", "root": "/", "absolute": "/a/b", "double": "..//b", "slashes": "//a///b//",
+			"dots": "././../b/.", "chain": "absolute", "deep": "double/file", "slash": "file/", "through": "file/..",
+			"self": "self", "ping": "pong", "pong": "ping",
+		} {
+			b.Set(name, &ext4.Node{Mode: format.TypeLink | 0o777, Target: target})
+		}
+	}))
+	inode := func(path string) uint32 {
+		fi, err := f.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fi.Sys().(*Inode).Number
+	}
+	for path, want := range map[string]any{
+		"a/b/up": "a", "a/b/above": ".", "a/b/root": ".", "a/b/absolute": "a/b", "a/b/double": "a/b",
+		"a/b/slashes": "a/b", "a/b/dots": "a/b", "a/b/chain": "a/b", "a/b/deep": "a/b/file", "a/b/up/b/file": "a/b/file",
+		"a/b/chain/double/file": "a/b/file", "a/b/slash": syscall.ENOTDIR, "a/b/through": syscall.ENOTDIR,
+		"a/b/self": syscall.ELOOP, "a/b/ping": syscall.ELOOP, "a/b/ping/x": syscall.ELOOP, "a/b/chain/none": fs.ErrNotExist,
+	} {
+		fi, err := f.Stat(path)
+		if wantErr, ok := want.(error); ok {
+			if !errors.Is(err, wantErr) {
+				t.Errorf("%s: %v, want %v", path, err, wantErr)
+			}
+		} else if err != nil || fi.Sys().(*Inode).Number != inode(want.(string)) {
+			t.Errorf("%s is not %s: %v", path, want, err)
+		}
+	}
+}

@@ -53,7 +53,8 @@ type Journal struct {
 	BlockSize uint32 // bytes
 	Blocks    uint32 // of the journal
 	First     uint32 // block of the log
-	Last      uint32 // block of the log; fast commits come after it
+	Last      uint32 // block of the log
+	Fast      uint32 // first block of fast commits, 0 for none
 	Sequence  uint32 // first commit expected
 	Start     uint32 // block of that commit, 0 when nothing is to be replayed
 	Incompat  uint32
@@ -90,10 +91,11 @@ func ParseJournal(b []byte) (*Journal, error) {
 		if n == 0 {
 			n = journalFastBlocks
 		}
-		if n >= j.Blocks {
+		if n < 2 || n >= j.Blocks {
 			return nil, fmt.Errorf("%d blocks are for fast commits, of %d", n, j.Blocks)
 		}
 		j.Last -= n
+		j.Fast = j.Last + 2 // a block is left out (fs/jbd2/journal.c, j_fc_first)
 	}
 	if j.First == 0 || j.First > j.Last || j.Last >= j.Blocks || j.Start != 0 && (j.Start < j.First || j.Start > j.Last) {
 		return nil, fmt.Errorf("log is in the blocks %d to %d of %d and starts at %d", j.First, j.Last, j.Blocks, j.Start)
@@ -236,7 +238,7 @@ func (j *Journal) VerifyBlock(b []byte, t JournalTag, sequence uint32) error {
 // FastCommit returns the commit that the first block of a fast commit area is
 // on top of; ok is false when there is none (fs/ext4/fast_commit.h).
 func FastCommit(b []byte) (sequence uint32, ok bool) {
-	const head = 0xA // EXT4_FC_TAG_HEAD
+	const head = 9 // EXT4_FC_TAG_HEAD
 	le := binary.LittleEndian
 	return le.Uint32(b[8:]), le.Uint16(b) == head
 }

@@ -293,9 +293,9 @@ func TestUnsupported(t *testing.T) {
 		"journal's checksum": {recover(func(b []byte) { b[log+43] = format.JournalHasCsumV3 }), "checksum", false},
 		"fast commits": {recover(func(b []byte) {
 			b[log+43] = format.JournalHasFast
-			first := log + (4<<20/format.BlockSize-256)*format.BlockSize
+			first := log + (4<<20/format.BlockSize-256+1)*format.BlockSize
 			b[log+31] = 1 // start
-			copy(b[first:], []byte{10, 0, 8, 0, 0, 0, 0, 0, 1, 0, 0, 0})
+			copy(b[first:], []byte{9, 0, 8, 0, 0, 0, 0, 0, 1, 0, 0, 0})
 		}), "fast commits", true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -204,10 +204,10 @@ func (j *journal) commit(t *transaction) error {
 // end is called at the end of the log with the commit that would come next.
 // Fast commits on top of what the log has are not supported.
 func (j *journal) end(sequence uint32) error {
-	if j.super.Incompat&format.JournalHasFast == 0 {
+	if j.super.Fast == 0 {
 		return nil
 	}
-	b, number, err := j.block(j.super.Last + 1)
+	b, number, err := j.block(j.super.Fast)
 	if err != nil {
 		return err
 	}

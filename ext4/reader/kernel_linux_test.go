@@ -506,6 +506,38 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestFastCommit copies a file system with fast commits in its journal.
+func TestFastCommit(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "image")
+	mkfs(t, image, "96m", "-O", "fast_commit")
+	dir, unmount := ext4test.Mount(t, image, "rw")
+	settle(t, dir)
+	for i := range 5 {
+		f, err := os.Create(filepath.Join(dir, fmt.Sprint("file", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteString("contents"); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	b, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.New(bytes.NewReader(b), int64(len(b))); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "fast commits") {
+		t.Errorf("copy with fast commits: %v", err)
+	}
+	unmount()
+	dir, _ = ext4test.Mount(t, image, "ro")
+	same(t, image, dir)
+}
+
 // settle has everything that is written so far in the image, of which the
 // metadata is in its journal.
 func settle(t *testing.T, dir string) {

@@ -25,7 +25,9 @@ const sparseGain = 64 << 10
 // the times there is only the last modification. The second and further names
 // of an inode are hard links to the first. Files with holes of 64 KiB and more
 // together are sparse files in GNU's form 1.0. Names that are not UTF-8 are
-// written as they are, and marked by "hdrcharset=BINARY".
+// written as they are, and marked by "hdrcharset=BINARY". What an archive
+// cannot have otherwise, such as an attribute with a "=" in its name, is an
+// error.
 //
 // The archive is of no use after an error.
 func (f *FS) WriteTar(w io.Writer, skip func(path string) bool) error {

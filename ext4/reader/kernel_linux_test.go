@@ -461,7 +461,7 @@ func TestReplay(t *testing.T) {
 			dir, unmount := ext4test.Mount(t, image, "rw"+c.options)
 			populate(t, dir)
 			attributes(t, dir, false)
-			unix.Sync()
+			settle(t, dir)
 			if err := os.RemoveAll(filepath.Join(dir, "many")); err != nil { // revokes
 				t.Fatal(err)
 			}

@@ -1,6 +1,9 @@
 // Package reader reads ext4 file systems, and ext2 and ext3 ones, from an
 // image: those of package ext4 and those of mke2fs and the kernel. It never
 // writes. What a journal has to be replayed is laid over the image in memory.
+// What is refused, by name, are journals on other devices and with fast
+// commits, when they have to be replayed, and the features compression,
+// dirdata, encrypt and casefold.
 //
 // An image may be hostile. Whatever is in it, there is an error or there is
 // something to read: no panic, no endless loop, and memory within the limits

@@ -160,6 +160,13 @@ func TestDamage(t *testing.T) {
 		"leaf's extents overlap": {func(d *damaged) { le.PutUint16(d.leaf("comb")[12+4:], 7) }, "extent tree has the blocks"},
 		"leaf out of range":      {func(d *damaged) { le.PutUint32(d.leaf("comb")[12:], 5000) }, "extent tree has the blocks"},
 
+		"blocks shared": {func(d *damaged) {
+			b, n := d.bytes("file"), uint32(d.fs.super.blocks-1)
+			le.PutUint32(b[0x04:], n*format.BlockSize)
+			le.PutUint16(b[0x28+12+4:], uint16(n))
+			le.PutUint32(b[0x28+12+8:], 1)
+		}, "more blocks together"},
+
 		"entry of no length": {func(d *damaged) { le.PutUint16(d.block("sub", 0)[24+4:], 0) }, "directory entry of 0 bytes"},
 		"entry beyond":       {func(d *damaged) { le.PutUint16(d.block("sub", 0)[24+4:], 4096) }, "directory entry of 4096 bytes"},
 		"long name":          {func(d *damaged) { d.block("sub", 0)[24+6] = 255 }, "has a name of 255"},

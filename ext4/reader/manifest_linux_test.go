@@ -101,12 +101,17 @@ func sum(t testing.TB, fsys *reader.FS, path string) string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// same compares an image with what the kernel shows of it in dir.
+// same compares an image with what the kernel shows of it in dir, and makes an
+// archive of it.
 func same(t *testing.T, image, dir string) {
 	t.Helper()
 	want := ext4test.Walk(t, dir)
 	fsys := open(t, image)
 	if diff := cmp.Diff(want, manifest(t, fsys)); diff != "" {
 		t.Errorf("file system (-kernel +reader):\n%.5000s", diff)
+	}
+	// One file has an attribute that no archive can have.
+	if err := fsys.WriteTar(io.Discard, func(path string) bool { return path == "file-1024" }); err != nil {
+		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/skerry-app/skerry/ext4/format"
 )
@@ -27,7 +28,7 @@ func (in *Inode) Xattrs() (map[string][]byte, error) {
 	for i := range entries {
 		x := &entries[i]
 		name, ok := format.JoinXattr(x.Index, x.Name)
-		if !ok || name == format.InlineData {
+		if !ok || !shown(name) {
 			continue
 		}
 		value, err := in.fs.xattrValue(x)
@@ -46,6 +47,12 @@ func (in *Inode) Xattrs() (map[string][]byte, error) {
 		all[name] = value
 	}
 	return all, nil
+}
+
+// shown says whether the kernel shows an attribute: of those of the system only
+// access control lists.
+func shown(name string) bool {
+	return !strings.HasPrefix(name, "system.") || name == format.ACLAccess || name == format.ACLDefault
 }
 
 // xattrBlock reads a block of attributes.

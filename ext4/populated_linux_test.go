@@ -19,6 +19,7 @@ import (
 	"github.com/skerry-app/skerry/ext4"
 	"github.com/skerry-app/skerry/ext4/ext4test"
 	"github.com/skerry-app/skerry/ext4/format"
+	"github.com/skerry-app/skerry/ext4/reader"
 )
 
 // build makes a file system of size bytes, compact for 0, from what fill gives
@@ -217,6 +218,7 @@ func TestCloseRefuses(t *testing.T) {
 		"linked directory":  {func(r *ext4.Node) { d := ext4.NewDir(0); r.Set("a", d); r.Set("b", d) }, "/a: directory"},
 		"loop":              {func(r *ext4.Node) { d := ext4.NewDir(0); r.Set("a", d); d.Set("b", d) }, "/a: directory"},
 		"root in the root":  {func(r *ext4.Node) { r.Set("a", r) }, "root"},
+		"system's own":      {func(r *ext4.Node) { r.Xattrs = map[string][]byte{"system.data": nil} }, "system.data"},
 		"namespace":         {func(r *ext4.Node) { r.Xattrs = map[string][]byte{"mine.a": nil} }, "mine.a"},
 		"too many names":    {func(r *ext4.Node) { nameOften(r, many, format.MaxLinks+1) }, "65001 names"},
 		"large attribute":   {func(r *ext4.Node) { r.Xattrs = map[string][]byte{"user.a": make([]byte, 64<<10+1)} }, "65537 bytes"},
@@ -277,6 +279,7 @@ func TestLargeXattrs(t *testing.T) {
 			root.Xattrs = xattrs["names"]
 		})
 		ext4test.Fsck(t, path)
+		readXattrs(t, path, xattrs)
 		options := "ro"
 		if size != 0 {
 			options = "rw"
@@ -305,6 +308,34 @@ func TestLargeXattrs(t *testing.T) {
 		unmount()
 		ext4test.Fsck(t, path)
 	})
+}
+
+// readXattrs wants package reader to find the attributes of files in the root.
+func readXattrs(t *testing.T, path string, want map[string]map[string][]byte) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys, err := reader.New(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, all := range want {
+		info, err := fsys.Lstat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := info.Sys().(*reader.Inode).Xattrs()
+		if diff := cmp.Diff(all, got); err != nil || diff != "" {
+			t.Fatalf("attributes of %s: %v (-want +read):\n%.2000s", name, err, diff)
+		}
+	}
 }
 
 func nameOften(dir, n *ext4.Node, times int) {

@@ -1,11 +1,20 @@
 package ext4test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+)
+
+// A process that another test has just forked has the files of this one open
+// until it executes its program.
+const (
+	busyTimeout = 10 * time.Second
+	busyPause   = 10 * time.Millisecond
 )
 
 // Mount mounts an image until the test ends and returns where. options are
@@ -27,7 +36,11 @@ func Mount(t testing.TB, image, options string) (dir string, unmount func()) {
 		if !mounted {
 			return
 		}
-		if err := unix.Unmount(dir, 0); err != nil {
+		err := unix.Unmount(dir, 0)
+		for end := time.Now().Add(busyTimeout); errors.Is(err, unix.EBUSY) && time.Now().Before(end); err = unix.Unmount(dir, 0) {
+			time.Sleep(busyPause)
+		}
+		if err != nil {
 			t.Errorf("unmount: %v", err)
 			unix.Unmount(dir, unix.MNT_DETACH)
 		}

@@ -104,11 +104,11 @@ func TestParse(t *testing.T) {
 		var in [format.InodeXattrSize]byte
 		xs[1].Value = xs[1].Value[:10]
 		want[1].Value, want[1].Size = xs[1].Value, 10
-		format.PutInodeXattrs(&in, xs)
+		format.PutInodeXattrs(&in, xs, 0)
 		got, err := format.ParseInodeXattrs(in[:])
 		same(t, want, got, err)
 		b := make([]byte, format.BlockSize)
-		format.PutXattrBlock(b, xs)
+		format.PutXattrBlock(b, xs, 0)
 		format.FinishXattrBlock(b, 1, 77, seed)
 		got, err = format.ParseXattrBlock(b)
 		same(t, want, got, err)

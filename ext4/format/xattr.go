@@ -40,8 +40,12 @@ var xattrPrefixes = []struct {
 	{ACLDefault, 3, true},
 	{"trusted.", 4, false},
 	{"security.", 6, false},
-	{"system.", 7, false},
+	{"system.", xattrSystem, false},
 }
+
+// xattrSystem is the namespace that is the kernel's own but for access control
+// lists: nobody can give a file an attribute in it.
+const xattrSystem = 7
 
 // The names of attributes that hold access control lists.
 const (
@@ -55,7 +59,7 @@ func SplitXattr(name string) (index uint8, rest string, ok bool) {
 	for _, p := range xattrPrefixes {
 		rest, found := strings.CutPrefix(name, p.prefix)
 		if found && p.whole == (rest == "") {
-			return p.index, rest, len(rest) <= MaxName
+			return p.index, rest, p.index != xattrSystem && len(rest) <= MaxName
 		}
 	}
 	return 0, "", false
@@ -177,8 +181,7 @@ func JoinXattr(index uint8, rest string) (name string, ok bool) {
 // contents of an inode (attributes.rst, e_value_inum).
 type XattrEntry struct {
 	Xattr
-	Inode uint32 // 0 when Value is the value
-	Size  uint32 // of the value in that inode, bytes
+	Size uint32 // of the value, also of one in an inode, bytes
 }
 
 // ParseInodeXattrs reads the attributes in what ParseInode returns. Names and
@@ -215,8 +218,8 @@ func parseXattrs(b []byte, at int) ([]XattrEntry, error) {
 			return nil, fmt.Errorf("extended attribute at byte %d goes beyond its %d bytes of room", at, len(b))
 		}
 		e := b[at:]
-		x := XattrEntry{Inode: le.Uint32(e[4:]), Size: le.Uint32(e[8:])}
-		x.Index = e[1]
+		x := XattrEntry{Size: le.Uint32(e[8:])}
+		x.Index, x.Inode = e[1], le.Uint32(e[4:])
 		name := e[xattrEntrySize : xattrEntrySize+int(e[0])]
 		if bytes.IndexByte(name, 0) >= 0 {
 			return nil, fmt.Errorf("extended attribute has the name %q", name)

@@ -34,7 +34,7 @@ func image(t testing.TB) []byte {
 		root.Mtime = at
 		file := ext4.NewFile(0o4755, blob(t, w, []byte("contents")))
 		file.UID, file.GID, file.Mtime = 1<<31, 70000, at
-		file.Xattrs = map[string][]byte{"user.small": []byte("s"), "user.large": bytes.Repeat([]byte("l"), 1000), "system.hidden": []byte("h")}
+		file.Xattrs = map[string][]byte{"user.small": []byte("s"), "user.large": bytes.Repeat([]byte("l"), 1000)}
 		root.Set("file", file)
 		comb := make([]byte, 2*400*format.BlockSize) // more extents than a block of the tree has
 		for i := 0; i < len(comb); i += 2 * format.BlockSize {

@@ -54,10 +54,13 @@ type Engine struct {
 	publisher *network.Publisher
 	bus       bus
 
+	// life ends when Close is called.
+	life    context.Context
+	endLife context.CancelFunc
+
 	mu         sync.Mutex // never held while waiting for a container
 	containers map[string]*Container
 	execs      map[string]*Exec
-	closed     bool
 }
 
 // Open takes a state directory into use: it locks it (an error says who has
@@ -70,6 +73,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		}
 	}
 	e := &Engine{options: o, log: o.Log, home: home(o.Home), containers: map[string]*Container{}, execs: map[string]*Exec{}}
+	e.life, e.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	if err := e.home.make(); err != nil {
 		return nil, err
 	}
@@ -94,7 +98,11 @@ func (e *Engine) open(ctx context.Context) (err error) {
 		return err
 	}
 	e.publisher = network.NewPublisher(e.log)
-	return e.load()
+	if err := e.load(); err != nil {
+		return err
+	}
+	go e.keepTime()
+	return nil
 }
 
 // load reads the containers that a former process has left.
@@ -159,9 +167,7 @@ func (e *Engine) loadRecord(id string) (rec record, err error) {
 // Close stops all containers, each within its grace period and all within
 // ctx, and gives everything back. Containers to be removed at their end are.
 func (e *Engine) Close(ctx context.Context) error {
-	e.mu.Lock()
-	e.closed = true
-	e.mu.Unlock()
+	e.endLife()
 	var g errgroup.Group
 	for _, c := range e.Containers() {
 		g.Go(func() error { return c.shut(ctx) })
@@ -195,9 +201,7 @@ func (c *Container) shut(ctx context.Context) error {
 }
 
 func (e *Engine) closing() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.closed
+	return e.life.Err() != nil
 }
 
 // minPrefix is the least number of digits of an ID that stand for it.

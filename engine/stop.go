@@ -205,7 +205,7 @@ func (c *Container) unpause(ctx context.Context, r *run) error {
 	}
 	c.setAlive(StatusRunning)
 	c.event("unpause", nil)
-	if err := r.client.SetTime(ctx, time.Now()); err != nil {
+	if err := r.client.SetTime(ctx, time.Now(), 0); err != nil {
 		r.log.Warn("set the guest's clock", "error", err)
 	}
 	return nil

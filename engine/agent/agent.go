@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skerry-app/skerry/engine/vm"
@@ -168,9 +169,10 @@ func (c *Client) explain(err error) error {
 	return plain(err)
 }
 
-// SetTime sets the guest's clock.
-func (c *Client) SetTime(ctx context.Context, t time.Time) error {
-	_, err := c.agent.SetTime(ctx, &api.SetTimeRequest{Time: timestamppb.New(t)})
+// SetTime sets the guest's clock, unless it is wrong by less than the
+// tolerance.
+func (c *Client) SetTime(ctx context.Context, t time.Time, tolerance time.Duration) error {
+	_, err := c.agent.SetTime(ctx, &api.SetTimeRequest{Time: timestamppb.New(t), Tolerance: durationpb.New(tolerance)})
 	return c.explain(err)
 }
 

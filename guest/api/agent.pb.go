@@ -13,6 +13,7 @@ package api
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -2355,8 +2356,11 @@ func (x *Event) GetOomKills() uint64 {
 }
 
 type SetTimeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Time          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Time  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// A clock that is wrong by less is left alone: the request has been on its way
+	// for some time, too.
+	Tolerance     *durationpb.Duration `protobuf:"bytes,2,opt,name=tolerance,proto3" json:"tolerance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2394,6 +2398,13 @@ func (*SetTimeRequest) Descriptor() ([]byte, []int) {
 func (x *SetTimeRequest) GetTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Time
+	}
+	return nil
+}
+
+func (x *SetTimeRequest) GetTolerance() *durationpb.Duration {
+	if x != nil {
+		return x.Tolerance
 	}
 	return nil
 }
@@ -2510,7 +2521,7 @@ var File_agent_proto protoreflect.FileDescriptor
 
 const file_agent_proto_rawDesc = "" +
 	"\n" +
-	"\vagent.proto\x12\x0fskerry.guest.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n" +
+	"\vagent.proto\x12\x0fskerry.guest.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n" +
 	"\vInfoRequest\"\xf2\x01\n" +
 	"\fInfoResponse\x12\x14\n" +
 	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
@@ -2705,9 +2716,10 @@ const file_agent_proto_rawDesc = "" +
 	"\btotal_us\x18\x04 \x01(\x04R\atotalUs\"\x0f\n" +
 	"\rEventsRequest\"$\n" +
 	"\x05Event\x12\x1b\n" +
-	"\toom_kills\x18\x01 \x01(\x04R\boomKills\"@\n" +
+	"\toom_kills\x18\x01 \x01(\x04R\boomKills\"y\n" +
 	"\x0eSetTimeRequest\x12.\n" +
-	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x11\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x127\n" +
+	"\ttolerance\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\ttolerance\"\x11\n" +
 	"\x0fSetTimeResponse\"\x11\n" +
 	"\x0fShutdownRequest\"\x12\n" +
 	"\x10ShutdownResponse2\xf1\b\n" +
@@ -2785,6 +2797,7 @@ var file_agent_proto_goTypes = []any{
 	nil,                           // 41: skerry.guest.v1.ConfigureRequest.SysctlsEntry
 	nil,                           // 42: skerry.guest.v1.MemoryStatistics.DetailsEntry
 	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 44: google.protobuf.Duration
 }
 var file_agent_proto_depIdxs = []int32{
 	43, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
@@ -2813,37 +2826,38 @@ var file_agent_proto_depIdxs = []int32{
 	34, // 23: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
 	34, // 24: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
 	43, // 25: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
-	0,  // 26: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
-	2,  // 27: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
-	11, // 28: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
-	13, // 29: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
-	15, // 30: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
-	17, // 31: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
-	19, // 32: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
-	21, // 33: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
-	23, // 34: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
-	26, // 35: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
-	35, // 36: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
-	37, // 37: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
-	39, // 38: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
-	1,  // 39: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
-	3,  // 40: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
-	12, // 41: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
-	14, // 42: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
-	16, // 43: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
-	18, // 44: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
-	20, // 45: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
-	22, // 46: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
-	24, // 47: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
-	27, // 48: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
-	36, // 49: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
-	38, // 50: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
-	40, // 51: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
-	39, // [39:52] is the sub-list for method output_type
-	26, // [26:39] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	44, // 26: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
+	0,  // 27: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
+	2,  // 28: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
+	11, // 29: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
+	13, // 30: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
+	15, // 31: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
+	17, // 32: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
+	19, // 33: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
+	21, // 34: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
+	23, // 35: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
+	26, // 36: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
+	35, // 37: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
+	37, // 38: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
+	39, // 39: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
+	1,  // 40: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
+	3,  // 41: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
+	12, // 42: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
+	14, // 43: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
+	16, // 44: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
+	18, // 45: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
+	20, // 46: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
+	22, // 47: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
+	24, // 48: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
+	27, // 49: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
+	36, // 50: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
+	38, // 51: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
+	40, // 52: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
+	40, // [40:53] is the sub-list for method output_type
+	27, // [27:40] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }

@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// clockInterval is the time between two looks at the machines' clocks,
+	// which drift, and stand still while the host sleeps.
+	clockInterval = 30 * time.Second
+	// clockTolerance is how wrong a clock may be without being set: to step it
+	// again and again by less would do more harm.
+	clockTolerance = 500 * time.Millisecond
+	// clockTimeout bounds the wait for a guest to set its clock.
+	clockTimeout = 10 * time.Second
+)
+
+// keepTime looks after the machines' clocks until the engine is closed.
+func (e *Engine) keepTime() {
+	tick := time.NewTicker(clockInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			e.SetClocks()
+		case <-e.life.Done():
+			return
+		}
+	}
+}
+
+// SetClocks sets the clocks of all running machines that are wrong, without
+// waiting for it. It is for when this host has woken; every half a minute it
+// happens by itself.
+func (e *Engine) SetClocks() {
+	for _, c := range e.Containers() {
+		r := c.liveRun()
+		if r == nil || c.Snapshot().State.Status != StatusRunning {
+			continue
+		}
+		go func() {
+			ctx, cancel := context.WithTimeout(r.ctx, clockTimeout)
+			defer cancel()
+			if err := r.client.SetTime(ctx, time.Now(), clockTolerance); err != nil && r.ctx.Err() == nil {
+				r.log.Debug("set the guest's clock", "error", err)
+			}
+		}()
+	}
+}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
@@ -10,7 +11,7 @@ import (
 	"github.com/skerry-app/skerry/registry"
 )
 
-// Images gives access to the image store. Pull, RemoveImage and Tag below
+// Images gives access to the image store. Pull, Load, RemoveImage and Tag below
 // change it; the engine keeps its disks in step.
 func (e *Engine) Images() *registry.Store { return e.images }
 
@@ -32,6 +33,30 @@ func (e *Engine) Pull(ctx context.Context, ref string, o registry.PullOptions) (
 	}
 	e.bus.publish(Event{Type: "image", Action: "pull", ID: ref, Name: ref})
 	return img, nil
+}
+
+// Push brings an image to the registry that its name says and returns the
+// digest that it has there.
+func (e *Engine) Push(ctx context.Context, ref string, o registry.PushOptions) (digest.Digest, error) {
+	d, err := e.images.Push(ctx, ref, o)
+	if err != nil {
+		return "", err
+	}
+	e.bus.publish(Event{Type: "image", Action: "push", ID: ref, Name: ref})
+	return d, nil
+}
+
+// Load brings in the images of an archive. Their disks are made when they are
+// needed.
+func (e *Engine) Load(ctx context.Context, r io.Reader, o registry.LoadOptions) ([]registry.Loaded, error) {
+	loaded, err := e.images.Load(ctx, r, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range loaded {
+		e.bus.publish(Event{Type: "image", Action: "load", ID: l.ID.String(), Name: l.Name})
+	}
+	return loaded, nil
 }
 
 // Tag gives an image another name.

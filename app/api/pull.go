@@ -22,14 +22,10 @@ func (s *Server) pullImage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := &pullStream{out: newStream(w, types.MediaTypeJSON), name: reference.Path(ref), tag: tagOf(ref)}
+	p := &pullStream{progressStream: progressStream{out: newStream(w, types.MediaTypeJSON)}, name: reference.Path(ref), tag: tagOf(ref)}
 	options := registry.PullOptions{Platform: r.URL.Query().Get("platform"), Auth: credentials(r), Progress: p.progress}
 	if _, err := s.engine.Pull(r.Context(), ref.String(), options); err != nil {
-		if errdefs.IsUnauthorized(err) {
-			// To a 401 docker answers with a prompt for a password, even where
-			// nobody is there to read it.
-			err = errdefs.ErrPermissionDenied.WithMessage(err.Error())
-		}
+		err = noPrompt(err)
 		if !p.failed(err) {
 			return err
 		}
@@ -38,6 +34,16 @@ func (s *Server) pullImage(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.done(reference.FamiliarString(ref))
 	return nil
+}
+
+// noPrompt makes another error of one that stands for the status 401: docker
+// answers that with a prompt for a password, even where nobody is there to read
+// it.
+func noPrompt(err error) error {
+	if errdefs.IsUnauthorized(err) {
+		return errdefs.ErrPermissionDenied.WithMessage(err.Error())
+	}
+	return err
 }
 
 func tagOf(ref reference.Named) string {
@@ -84,7 +90,7 @@ func credentials(r *http.Request) *registry.Auth {
 	if err != nil {
 		return nil
 	}
-	auth := registry.Auth{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken, RegistryToken: c.RegistryToken}
+	auth := toAuth(*c)
 	if auth.Username == "" && c.Auth != "" { // "name:password" in base64
 		if text, err := base64.StdEncoding.DecodeString(c.Auth); err == nil {
 			auth.Username, auth.Password, _ = strings.Cut(string(text), ":")

@@ -1,32 +1,18 @@
 package api
 
 import (
-	"encoding/json"
-	"sync"
-
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/skerry-app/skerry/registry"
 )
 
-// pullStream tells a client how a pull goes on, in the messages that the
-// docker command draws its bars from. A client that does not read holds the
-// pull up. Its methods may be called from any goroutine.
+// pullStream tells a client how a pull goes on.
 type pullStream struct {
-	out       *stream
-	name, tag string // "library/alpine", "latest" or a digest
-
-	mu      sync.Mutex
-	digest  digest.Digest   // what the name means in the registry
-	fetched []digest.Digest // layers that were not here
-}
-
-// pullMessage has what jsonstream.Message lacks: older clients look for
-// "error" beside "errorDetail".
-type pullMessage struct {
-	jsonstream.Message
-	ErrorMessage string `json:"error,omitempty"`
+	progressStream
+	name, tag string          // "library/alpine", "latest" or a digest
+	digest    digest.Digest   // what the name means in the registry
+	fetched   []digest.Digest // layers that were not here
 }
 
 // progress passes on what the registry tells.
@@ -51,11 +37,6 @@ func (p *pullStream) progress(r registry.Progress) {
 	}
 }
 
-// layer says what happens to a layer; mu is held.
-func (p *pullStream) layer(d digest.Digest, status string, current, total int64) {
-	p.send(jsonstream.Message{ID: shortDigest(d), Status: status, Progress: &jsonstream.Progress{Current: current, Total: total}})
-}
-
 // done ends the stream of a pull that succeeded. ref is the name for people.
 func (p *pullStream) done(ref string) {
 	p.mu.Lock()
@@ -69,26 +50,4 @@ func (p *pullStream) done(ref string) {
 		text = "Status: Downloaded newer image for "
 	}
 	p.send(jsonstream.Message{Status: text + ref})
-}
-
-// failed ends the stream of a pull that did not succeed. It tells whether
-// there is a stream; otherwise the error needs an answer of its own.
-func (p *pullStream) failed(err error) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.out.started {
-		return false
-	}
-	p.write(pullMessage{Message: jsonstream.Message{Error: &jsonstream.Error{Code: status(err), Message: err.Error()}}, ErrorMessage: err.Error()})
-	return true
-}
-
-func (p *pullStream) send(m jsonstream.Message) { p.write(pullMessage{Message: m}) }
-
-func (p *pullStream) write(m pullMessage) {
-	data, err := json.Marshal(m)
-	if err != nil {
-		return // there is nothing but text and numbers in it
-	}
-	_, _ = p.out.Write(append(data, "\r\n"...)) // a client that went away ends the request's context
 }

@@ -40,6 +40,11 @@ func (s *Server) routes() http.Handler {
 		"GET /exec/{id}/json":           s.inspectExec,
 		"GET /images/json":              s.listImages,
 		"POST /images/create":           s.pullImage,
+		"GET /images/get":               s.saveImages,
+		"POST /images/load":             s.loadImages,
+		"POST /auth":                    s.checkLogin,
+		"POST /skerry/login":            s.login,
+		"POST /skerry/logout":           s.logout,
 		"GET /networks":                 s.listNetworks,
 		"GET /networks/{id}":            s.inspectNetwork,
 		"GET /volumes":                  s.listVolumes,
@@ -53,8 +58,8 @@ func (s *Server) routes() http.Handler {
 		"GET /skerry/projects":          s.listProjects,
 		"POST /skerry/projects/up":      s.projectUp,
 		"POST /skerry/projects/down":    s.projectDown,
-		"GET /images/{nameAndVerb...}":  s.imageVerbs(map[string]imageHandler{"json": s.inspectImage, "history": s.imageHistory, "get": missingImage("saving images is")}),
-		"POST /images/{nameAndVerb...}": s.imageVerbs(map[string]imageHandler{"tag": s.tagImage, "push": missingImage("pushing images is")}),
+		"GET /images/{nameAndVerb...}":  s.imageVerbs(map[string]imageHandler{"json": s.inspectImage, "history": s.imageHistory, "get": s.saveImage}),
+		"POST /images/{nameAndVerb...}": s.imageVerbs(map[string]imageHandler{"tag": s.tagImage, "push": s.pushImage}),
 		"DELETE /images/{nameAndVerb...}": func(w http.ResponseWriter, r *http.Request) error {
 			return s.removeImage(w, r, r.PathValue("nameAndVerb"))
 		},
@@ -87,14 +92,9 @@ func (s *Server) imageVerbs(handlers map[string]imageHandler) handlerFunc {
 	}
 }
 
-func missingImage(feature string) imageHandler {
-	return func(http.ResponseWriter, *http.Request, string) error { return notImplemented(feature) }
-}
-
 // missing lists what Docker has and Skerry has not, with the subject and verb
 // of the sentence that says so.
 var missing = map[string]string{
-	"POST /auth":    "checking credentials against a registry is",
 	"POST /build":   "building images is",
 	"POST /build/":  "building images is",
 	"POST /session": "building images is",
@@ -102,8 +102,6 @@ var missing = map[string]string{
 	"POST /commit":  "making images from containers is",
 
 	"GET /images/search":             "searching for images is",
-	"GET /images/get":                "saving images is",
-	"POST /images/load":              "loading images is",
 	"POST /images/prune":             "pruning images is",
 	"GET /distribution/":             "inspecting images in a registry is",
 	"GET /system/df":                 "showing disk usage is",

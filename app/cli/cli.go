@@ -136,7 +136,8 @@ func (c *CLI) groups() []group {
 			c.psCommand(), c.logsCommand(), c.topCommand(), c.statsCommand(), c.inspectCommand(), c.eventsCommand(),
 		}},
 		{"images", "Images:", []*cobra.Command{
-			c.pullCommand(), c.imagesCommand(), c.rmiCommand(), c.tagCommand(),
+			c.pullCommand(), c.pushCommand(), c.imagesCommand(), c.rmiCommand(), c.tagCommand(),
+			c.saveCommand(), c.loadCommand(), c.loginCommand(), c.logoutCommand(),
 		}},
 		{"projects", "Projects (skerry.toml):", []*cobra.Command{
 			c.upCommand(), c.downCommand(), c.checkCommand(),

@@ -16,6 +16,8 @@ const (
 	endpointVersion = "/skerry/version"
 	endpointDoctor  = "/skerry/doctor"
 	endpointQuit    = "/skerry/quit"
+	endpointLogin   = "/skerry/login"
+	endpointLogout  = "/skerry/logout"
 	endpointUp      = "/skerry/projects/up"
 	endpointDown    = "/skerry/projects/down"
 )

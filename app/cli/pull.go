@@ -61,18 +61,7 @@ func (c *CLI) pull(ctx context.Context, api client.APIClient, image string, plat
 		return err // says what was pulled
 	}
 	defer response.Close()
-	show := c.newProgress(quiet)
-	defer show.end()
-	for message, err := range response.JSONMessages(ctx) {
-		if err != nil {
-			return fmt.Errorf("pull %s: %w", image, err)
-		}
-		if message.Error != nil {
-			return message.Error
-		}
-		show.message(message)
-	}
-	return ctx.Err()
+	return c.showTransfer(ctx, "pull "+image, response.JSONMessages(ctx), quiet)
 }
 
 // create makes a container and, as policy says, fetches its image.

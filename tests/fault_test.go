@@ -189,6 +189,10 @@ func TestImageFaults(t *testing.T) {
 			if err := a.noTemporaryFile(); err != nil {
 				t.Error(err)
 			}
+			// Layers are unpacked while they arrive; nothing of that stays.
+			if disks, err := os.ReadDir(filepath.Join(a.home, "disks")); err != nil || len(disks) > 0 {
+				t.Errorf("disks are left: %v, %v", disks, err)
+			}
 		})
 	}
 	t.Run("image-without-command", func(t *testing.T) {

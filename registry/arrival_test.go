@@ -81,8 +81,8 @@ func readLayers(ctx context.Context, layers []Layer) (all [][]byte, err error) {
 	return all, nil
 }
 
-// TestUnpackFails ends a pull for which unpacking has failed, while a layer is
-// on its way and at the end.
+// TestUnpackFails ends a pull for which unpacking has failed, at the end and
+// before a layer has come.
 func TestUnpackFails(t *testing.T) {
 	hub := registrytest.Start(t, registrytest.Options{})
 	img := noisy(64 << 10)
@@ -93,14 +93,13 @@ func TestUnpackFails(t *testing.T) {
 		_, err := readLayers(ctx, layers)
 		return errors.Join(err, why)
 	}}, why, "unpack: the disk is no good")
-	hub.Inject(registrytest.Fault{Request: "/blobs/" + layerOf(t, img).String(), Do: registrytest.Stall(1000)})
 	wantError(t, s, hub.Host+"/app:1", PullOptions{Unpack: func(context.Context, digest.Digest, []Layer) error {
 		return why
 	}}, why, "unpack: the disk is no good")
 }
 
 // TestUnpackOfDamage gives nobody the end of a layer with a wrong digest, and
-// tells the registry's error, not that of who has read it.
+// tells the registry's error, not that of who has read it, be it the first.
 func TestUnpackOfDamage(t *testing.T) {
 	hub := registrytest.Start(t, registrytest.Options{})
 	img := noisy(64 << 10)
@@ -112,6 +111,9 @@ func TestUnpackOfDamage(t *testing.T) {
 			t.Error("a damaged layer was read to its end")
 		}
 		return errors.New("not told")
+	}}, errdefs.ErrDataLoss, "layer "+layerOf(t, img).String())
+	wantError(t, s, hub.Host+"/app:1", PullOptions{Unpack: func(context.Context, digest.Digest, []Layer) error {
+		return errors.New("not told either")
 	}}, errdefs.ErrDataLoss, "layer "+layerOf(t, img).String())
 }
 

@@ -30,9 +30,11 @@ type PullOptions struct {
 	// soon.
 	Progress func(Progress)
 	// Unpack, if set, is called with the image's ID and its layers while these
-	// are arriving; Layer.Open gives them as they come. When it fails the pull
-	// does, and when the pull fails its context ends. It is called once more,
-	// with layers that are all there, when a download had to be begun again.
+	// are arriving; Layer.Open gives them as they come. When the pull fails its
+	// context ends. When it fails the pull does, but not before all layers have
+	// come: damage on the way is told rather than what it led to. It is called
+	// once more, with layers that are all there, when a download had to be begun
+	// again.
 	Unpack func(ctx context.Context, id digest.Digest, layers []Layer) error
 }
 
@@ -142,26 +144,23 @@ func (p *pull) contents(ctx context.Context, c content) error {
 	for i := range arriving {
 		arriving[i].arrival = p.arrivals[arriving[i].Digest]
 	}
-	both, cancel := context.WithCancelCause(ctx)
+	unpacking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	unpacked := make(chan error, 1)
-	go func() {
-		err := p.unpack(both, c.config.Digest, arriving)
-		if err != nil && !errors.Is(err, errRestarted) {
-			cancel(unpackError{err})
-		}
-		unpacked <- err
-	}()
-	err := p.layers(both, c.layers)
-	if err != nil {
+	go func() { unpacked <- p.unpack(unpacking, c.config.Digest, arriving) }()
+	if err := p.layers(ctx, c.layers); err != nil {
 		cancel(err)
+		<-unpacked
+		return err
 	}
-	if uerr := <-unpacked; err == nil && errors.Is(uerr, errRestarted) {
-		if err := p.unpack(ctx, c.config.Digest, there); err != nil {
-			return unpackError{err}
-		}
+	err := <-unpacked
+	if errors.Is(err, errRestarted) {
+		err = p.unpack(ctx, c.config.Digest, there)
 	}
-	return context.Cause(both)
+	if err != nil {
+		return unpackError{err}
+	}
+	return nil
 }
 
 // unpackError is an error that the registry has nothing to do with.

@@ -112,6 +112,7 @@ func (e *Engine) load() error {
 		return fmt.Errorf("load containers: %w", err)
 	}
 	var removals []*Container
+	all := true
 	for _, entry := range entries {
 		id := entry.Name()
 		if strings.HasPrefix(id, prefixNew) || strings.HasPrefix(id, prefixGone) {
@@ -124,6 +125,7 @@ func (e *Engine) load() error {
 		if err != nil {
 			// Never delete what cannot be read: it may be somebody's data.
 			e.log.Error("a container cannot be loaded and is left alone", "path", e.home.container(id), "error", err)
+			all = false
 			continue
 		}
 		c := newContainer(e, rec)
@@ -136,6 +138,22 @@ func (e *Engine) load() error {
 		if err := c.remove(); err != nil {
 			e.log.Error("remove container after a crash", "container", c.name(), "error", err)
 		}
+	}
+	if !all { // one that cannot be read may need a disk
+		return nil
+	}
+	return e.forgetDisks()
+}
+
+// forgetDisks deletes the disks of images that a crash has kept from being
+// recorded.
+func (e *Engine) forgetDisks() error {
+	ids, err := e.disks.IDs()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		e.forgetDisk(id)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/skerry-app/skerry/engine/vm"
 )
@@ -97,6 +98,50 @@ func TestOpenClearsUp(t *testing.T) {
 	// What cannot be read is somebody's data and stays.
 	if got := strings.Join(names, " "); got != "aaaa cccc dddd" {
 		t.Errorf("left are %s", got)
+	}
+}
+
+// TestOpenForgetsDisks plants disks of images that nobody has, and of one that
+// a container has.
+func TestOpenForgetsDisks(t *testing.T) {
+	dir := t.TempDir()
+	h := home(dir)
+	used := digest.FromString("used")
+	plant(t, h, record{ID: "aaaa", Name: "ran", ImageID: used, State: State{Status: StatusExited}})
+	if err := os.MkdirAll(h.disks(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	disks := func() (names []string) {
+		entries, err := os.ReadDir(h.disks())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	for _, name := range []string{used.Encoded() + ".ext4", digest.FromString("orphan").Encoded() + ".ext4", ".tmp-1", "not ours"} {
+		if err := os.WriteFile(filepath.Join(h.disks(), name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := openEngine(t, dir)
+	if got, want := strings.Join(disks(), " "), used.Encoded()+".ext4 not ours"; got != want {
+		t.Errorf("left are %s, want %s", got, want)
+	}
+	if err := e.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// With a container that cannot be read all stay.
+	plant(t, h, record{ID: "dddd", Name: "future", Version: 99})
+	orphan := filepath.Join(h.disks(), digest.FromString("orphan").Encoded()+".ext4")
+	if err := os.WriteFile(orphan, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	openEngine(t, dir)
+	if _, err := os.Stat(orphan); err != nil {
+		t.Error(err)
 	}
 }
 

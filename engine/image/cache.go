@@ -19,8 +19,12 @@ import (
 	"github.com/skerry-app/skerry/registry"
 )
 
-// prefixTemporary marks files that are not finished.
-const prefixTemporary = ".tmp-"
+const (
+	// prefixTemporary marks files that are not finished.
+	prefixTemporary = ".tmp-"
+	// suffix is what an image's disk is known by, behind the image's ID.
+	suffix = ".ext4"
+)
 
 // Cache holds the images' disks in a directory of its own. Its methods may be
 // called from any goroutine.
@@ -51,7 +55,7 @@ func Open(dir string, store *registry.Store) (*Cache, error) {
 	return &Cache{dir: dir, store: store, busy: map[digest.Digest]chan struct{}{}}, nil
 }
 
-func (c *Cache) path(id digest.Digest) string { return filepath.Join(c.dir, id.Encoded()+".ext4") }
+func (c *Cache) path(id digest.Digest) string { return filepath.Join(c.dir, id.Encoded()+suffix) }
 
 // Image returns the path of an image's disk and makes it first where there is
 // none. Of several callers one makes it and the others wait.
@@ -156,6 +160,22 @@ func write(path string, contents func(*os.File) error) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// IDs returns the images that have a disk.
+func (c *Cache) IDs() ([]digest.Digest, error) {
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return nil, fmt.Errorf("list disks: %w", err)
+	}
+	var ids []digest.Digest
+	for _, e := range entries {
+		encoded, ok := strings.CutSuffix(e.Name(), suffix)
+		if id := digest.NewDigestFromEncoded(digest.SHA256, encoded); ok && id.Validate() == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 // Remove deletes an image's disk, if there is one. A machine that has it open

@@ -175,7 +175,12 @@ type ConfigureRequest struct {
 	Names         *Names                 `protobuf:"bytes,5,opt,name=names,proto3" json:"names,omitempty"`
 	Sysctls       map[string]string      `protobuf:"bytes,6,rep,name=sysctls,proto3" json:"sysctls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // "net.core.somaxconn": "4096"
 	Resources     *Resources             `protobuf:"bytes,7,opt,name=resources,proto3" json:"resources,omitempty"`
-	Process       *Process               `protobuf:"bytes,8,opt,name=process,proto3" json:"process,omitempty"` // the container's first process; its id is "init"
+	Process       *Process               `protobuf:"bytes,8,opt,name=process,proto3" json:"process,omitempty"`                                     // the container's first process; its id is "init"
+	MaskedPaths   *Paths                 `protobuf:"bytes,20,opt,name=masked_paths,json=maskedPaths,proto3" json:"masked_paths,omitempty"`         // what is hidden; absent: what Docker hides, nothing of a privileged container
+	ReadOnlyPaths *Paths                 `protobuf:"bytes,21,opt,name=read_only_paths,json=readOnlyPaths,proto3" json:"read_only_paths,omitempty"` // likewise
+	ShmBytes      int64                  `protobuf:"varint,22,opt,name=shm_bytes,json=shmBytes,proto3" json:"shm_bytes,omitempty"`                 // size of /dev/shm; 0: 64 MiB
+	Devices       []*Device              `protobuf:"bytes,23,rep,name=devices,proto3" json:"devices,omitempty"`                                    // beside the usual ones
+	DeviceRules   []string               `protobuf:"bytes,24,rep,name=device_rules,json=deviceRules,proto3" json:"device_rules,omitempty"`         // what else may be used: "c 10:* rwm", as in cgroup-v1/devices.rst
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +271,147 @@ func (x *ConfigureRequest) GetProcess() *Process {
 	return nil
 }
 
+func (x *ConfigureRequest) GetMaskedPaths() *Paths {
+	if x != nil {
+		return x.MaskedPaths
+	}
+	return nil
+}
+
+func (x *ConfigureRequest) GetReadOnlyPaths() *Paths {
+	if x != nil {
+		return x.ReadOnlyPaths
+	}
+	return nil
+}
+
+func (x *ConfigureRequest) GetShmBytes() int64 {
+	if x != nil {
+		return x.ShmBytes
+	}
+	return 0
+}
+
+func (x *ConfigureRequest) GetDevices() []*Device {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *ConfigureRequest) GetDeviceRules() []string {
+	if x != nil {
+		return x.DeviceRules
+	}
+	return nil
+}
+
+// Paths are paths inside the container.
+type Paths struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Paths         []string               `protobuf:"bytes,1,rep,name=paths,proto3" json:"paths,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Paths) Reset() {
+	*x = Paths{}
+	mi := &file_agent_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Paths) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Paths) ProtoMessage() {}
+
+func (x *Paths) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Paths.ProtoReflect.Descriptor instead.
+func (*Paths) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Paths) GetPaths() []string {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+// Device is a device of the machine for the container.
+type Device struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"` // in the machine: a device, or a directory with devices
+	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"` // in the container
+	Access        string                 `protobuf:"bytes,3,opt,name=access,proto3" json:"access,omitempty"` // what may be done with it: letters of "rwm"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Device) Reset() {
+	*x = Device{}
+	mi := &file_agent_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Device) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Device) ProtoMessage() {}
+
+func (x *Device) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Device.ProtoReflect.Descriptor instead.
+func (*Device) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Device) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Device) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Device) GetAccess() string {
+	if x != nil {
+		return x.Access
+	}
+	return ""
+}
+
 type ConfigureResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -274,7 +420,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_agent_proto_msgTypes[3]
+	mi := &file_agent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +432,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[3]
+	mi := &file_agent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +445,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{3}
+	return file_agent_proto_rawDescGZIP(), []int{5}
 }
 
 // Root is the container's root: an overlay of a read-only image disk and a
@@ -315,7 +461,7 @@ type Root struct {
 
 func (x *Root) Reset() {
 	*x = Root{}
-	mi := &file_agent_proto_msgTypes[4]
+	mi := &file_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -327,7 +473,7 @@ func (x *Root) String() string {
 func (*Root) ProtoMessage() {}
 
 func (x *Root) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[4]
+	mi := &file_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -340,7 +486,7 @@ func (x *Root) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Root.ProtoReflect.Descriptor instead.
 func (*Root) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{4}
+	return file_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Root) GetImageDisk() string {
@@ -376,7 +522,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +534,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +547,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{5}
+	return file_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Mount) GetType() string {
@@ -444,7 +590,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +602,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +615,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{6}
+	return file_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Interface) GetName() string {
@@ -514,7 +660,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +672,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +685,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{7}
+	return file_agent_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Names) GetHostname() string {
@@ -594,7 +740,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +752,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +765,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{8}
+	return file_agent_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Host) GetAddress() string {
@@ -637,17 +783,22 @@ func (x *Host) GetNames() []string {
 }
 
 type Resources struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	MemoryBytes   int64                  `protobuf:"varint,1,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"` // memory.max; 0: no limit
-	CpuQuotaUs    int64                  `protobuf:"varint,2,opt,name=cpu_quota_us,json=cpuQuotaUs,proto3" json:"cpu_quota_us,omitempty"`  // cpu.max per 100 ms; 0: no limit
-	Pids          int64                  `protobuf:"varint,3,opt,name=pids,proto3" json:"pids,omitempty"`                                  // pids.max; 0: no limit
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	MemoryBytes    int64                  `protobuf:"varint,1,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`             // memory.max; 0: no limit
+	CpuQuotaUs     int64                  `protobuf:"varint,2,opt,name=cpu_quota_us,json=cpuQuotaUs,proto3" json:"cpu_quota_us,omitempty"`              // cpu.max per 100 ms; 0: no limit
+	Pids           int64                  `protobuf:"varint,3,opt,name=pids,proto3" json:"pids,omitempty"`                                              // pids.max; 0: no limit
+	CpuWeight      uint64                 `protobuf:"varint,20,opt,name=cpu_weight,json=cpuWeight,proto3" json:"cpu_weight,omitempty"`                  // cpu.weight; 0: the kernel's default
+	Cpus           string                 `protobuf:"bytes,21,opt,name=cpus,proto3" json:"cpus,omitempty"`                                              // cpuset.cpus: "0-2,4"; empty: all
+	MemoryNodes    string                 `protobuf:"bytes,22,opt,name=memory_nodes,json=memoryNodes,proto3" json:"memory_nodes,omitempty"`             // cpuset.mems; empty: all
+	MemoryLowBytes int64                  `protobuf:"varint,23,opt,name=memory_low_bytes,json=memoryLowBytes,proto3" json:"memory_low_bytes,omitempty"` // memory.low; 0: nothing is reserved
+	Io             []*IOLimit             `protobuf:"bytes,24,rep,name=io,proto3" json:"io,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Resources) Reset() {
 	*x = Resources{}
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +810,7 @@ func (x *Resources) String() string {
 func (*Resources) ProtoMessage() {}
 
 func (x *Resources) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +823,7 @@ func (x *Resources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resources.ProtoReflect.Descriptor instead.
 func (*Resources) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{9}
+	return file_agent_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Resources) GetMemoryBytes() int64 {
@@ -696,6 +847,119 @@ func (x *Resources) GetPids() int64 {
 	return 0
 }
 
+func (x *Resources) GetCpuWeight() uint64 {
+	if x != nil {
+		return x.CpuWeight
+	}
+	return 0
+}
+
+func (x *Resources) GetCpus() string {
+	if x != nil {
+		return x.Cpus
+	}
+	return ""
+}
+
+func (x *Resources) GetMemoryNodes() string {
+	if x != nil {
+		return x.MemoryNodes
+	}
+	return ""
+}
+
+func (x *Resources) GetMemoryLowBytes() int64 {
+	if x != nil {
+		return x.MemoryLowBytes
+	}
+	return 0
+}
+
+func (x *Resources) GetIo() []*IOLimit {
+	if x != nil {
+		return x.Io
+	}
+	return nil
+}
+
+// IOLimit bounds what is read from and written to a device of the machine. 0:
+// no limit.
+type IOLimit struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Device          string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`                         // path in the machine
+	ReadBytes       uint64                 `protobuf:"varint,2,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"` // per second
+	WriteBytes      uint64                 `protobuf:"varint,3,opt,name=write_bytes,json=writeBytes,proto3" json:"write_bytes,omitempty"`
+	ReadOperations  uint64                 `protobuf:"varint,4,opt,name=read_operations,json=readOperations,proto3" json:"read_operations,omitempty"`
+	WriteOperations uint64                 `protobuf:"varint,5,opt,name=write_operations,json=writeOperations,proto3" json:"write_operations,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *IOLimit) Reset() {
+	*x = IOLimit{}
+	mi := &file_agent_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IOLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IOLimit) ProtoMessage() {}
+
+func (x *IOLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IOLimit.ProtoReflect.Descriptor instead.
+func (*IOLimit) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *IOLimit) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *IOLimit) GetReadBytes() uint64 {
+	if x != nil {
+		return x.ReadBytes
+	}
+	return 0
+}
+
+func (x *IOLimit) GetWriteBytes() uint64 {
+	if x != nil {
+		return x.WriteBytes
+	}
+	return 0
+}
+
+func (x *IOLimit) GetReadOperations() uint64 {
+	if x != nil {
+		return x.ReadOperations
+	}
+	return 0
+}
+
+func (x *IOLimit) GetWriteOperations() uint64 {
+	if x != nil {
+		return x.WriteOperations
+	}
+	return 0
+}
+
 type Process struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -708,18 +972,24 @@ type Process struct {
 	Rows     uint32                 `protobuf:"varint,8,opt,name=rows,proto3" json:"rows,omitempty"`
 	Columns  uint32                 `protobuf:"varint,9,opt,name=columns,proto3" json:"columns,omitempty"`
 	// The streams that the guest dials before it answers; 0: /dev/null.
-	StdinStream     uint64 `protobuf:"varint,10,opt,name=stdin_stream,json=stdinStream,proto3" json:"stdin_stream,omitempty"`
-	StdoutStream    uint64 `protobuf:"varint,11,opt,name=stdout_stream,json=stdoutStream,proto3" json:"stdout_stream,omitempty"`
-	StderrStream    uint64 `protobuf:"varint,12,opt,name=stderr_stream,json=stderrStream,proto3" json:"stderr_stream,omitempty"`
-	NoNewPrivileges bool   `protobuf:"varint,13,opt,name=no_new_privileges,json=noNewPrivileges,proto3" json:"no_new_privileges,omitempty"`
-	Privileged      bool   `protobuf:"varint,14,opt,name=privileged,proto3" json:"privileged,omitempty"`
+	StdinStream     uint64        `protobuf:"varint,10,opt,name=stdin_stream,json=stdinStream,proto3" json:"stdin_stream,omitempty"`
+	StdoutStream    uint64        `protobuf:"varint,11,opt,name=stdout_stream,json=stdoutStream,proto3" json:"stdout_stream,omitempty"`
+	StderrStream    uint64        `protobuf:"varint,12,opt,name=stderr_stream,json=stderrStream,proto3" json:"stderr_stream,omitempty"`
+	NoNewPrivileges bool          `protobuf:"varint,13,opt,name=no_new_privileges,json=noNewPrivileges,proto3" json:"no_new_privileges,omitempty"`
+	Privileged      bool          `protobuf:"varint,14,opt,name=privileged,proto3" json:"privileged,omitempty"`    // all capabilities, and all devices and paths for a first process
+	Capabilities    *Capabilities `protobuf:"bytes,20,opt,name=capabilities,proto3" json:"capabilities,omitempty"` // absent: Docker's fourteen, or all if privileged, as the bounding set
+	Seccomp         []byte        `protobuf:"bytes,21,opt,name=seccomp,proto3" json:"seccomp,omitempty"`           // an array of struct sock_filter; empty: no filter
+	Rlimits         []*Rlimit     `protobuf:"bytes,22,rep,name=rlimits,proto3" json:"rlimits,omitempty"`
+	Umask           *uint32       `protobuf:"varint,23,opt,name=umask,proto3,oneof" json:"umask,omitempty"` // absent: 022
+	OomScoreAdj     int32         `protobuf:"varint,24,opt,name=oom_score_adj,json=oomScoreAdj,proto3" json:"oom_score_adj,omitempty"`
+	Init            bool          `protobuf:"varint,25,opt,name=init,proto3" json:"init,omitempty"` // first process: run it below an init that reaps and forwards signals
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +1001,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +1014,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{10}
+	return file_agent_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Process) GetId() string {
@@ -845,6 +1115,187 @@ func (x *Process) GetPrivileged() bool {
 	return false
 }
 
+func (x *Process) GetCapabilities() *Capabilities {
+	if x != nil {
+		return x.Capabilities
+	}
+	return nil
+}
+
+func (x *Process) GetSeccomp() []byte {
+	if x != nil {
+		return x.Seccomp
+	}
+	return nil
+}
+
+func (x *Process) GetRlimits() []*Rlimit {
+	if x != nil {
+		return x.Rlimits
+	}
+	return nil
+}
+
+func (x *Process) GetUmask() uint32 {
+	if x != nil && x.Umask != nil {
+		return *x.Umask
+	}
+	return 0
+}
+
+func (x *Process) GetOomScoreAdj() int32 {
+	if x != nil {
+		return x.OomScoreAdj
+	}
+	return 0
+}
+
+func (x *Process) GetInit() bool {
+	if x != nil {
+		return x.Init
+	}
+	return false
+}
+
+// Capabilities are a process's sets, as masks, when it is executed; then they
+// are transformed as for any program (capabilities(7)).
+type Capabilities struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bounding      uint64                 `protobuf:"varint,1,opt,name=bounding,proto3" json:"bounding,omitempty"`
+	Effective     uint64                 `protobuf:"varint,2,opt,name=effective,proto3" json:"effective,omitempty"`
+	Permitted     uint64                 `protobuf:"varint,3,opt,name=permitted,proto3" json:"permitted,omitempty"`
+	Inheritable   uint64                 `protobuf:"varint,4,opt,name=inheritable,proto3" json:"inheritable,omitempty"`
+	Ambient       uint64                 `protobuf:"varint,5,opt,name=ambient,proto3" json:"ambient,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Capabilities) Reset() {
+	*x = Capabilities{}
+	mi := &file_agent_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Capabilities) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Capabilities) ProtoMessage() {}
+
+func (x *Capabilities) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
+func (*Capabilities) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Capabilities) GetBounding() uint64 {
+	if x != nil {
+		return x.Bounding
+	}
+	return 0
+}
+
+func (x *Capabilities) GetEffective() uint64 {
+	if x != nil {
+		return x.Effective
+	}
+	return 0
+}
+
+func (x *Capabilities) GetPermitted() uint64 {
+	if x != nil {
+		return x.Permitted
+	}
+	return 0
+}
+
+func (x *Capabilities) GetInheritable() uint64 {
+	if x != nil {
+		return x.Inheritable
+	}
+	return 0
+}
+
+func (x *Capabilities) GetAmbient() uint64 {
+	if x != nil {
+		return x.Ambient
+	}
+	return 0
+}
+
+// Rlimit is a limit of a process (setrlimit(2)); 2^64-1: none.
+type Rlimit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Resource      uint32                 `protobuf:"varint,1,opt,name=resource,proto3" json:"resource,omitempty"` // the kernel's number, RLIMIT_NOFILE
+	Soft          uint64                 `protobuf:"varint,2,opt,name=soft,proto3" json:"soft,omitempty"`
+	Hard          uint64                 `protobuf:"varint,3,opt,name=hard,proto3" json:"hard,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rlimit) Reset() {
+	*x = Rlimit{}
+	mi := &file_agent_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rlimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rlimit) ProtoMessage() {}
+
+func (x *Rlimit) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rlimit.ProtoReflect.Descriptor instead.
+func (*Rlimit) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Rlimit) GetResource() uint32 {
+	if x != nil {
+		return x.Resource
+	}
+	return 0
+}
+
+func (x *Rlimit) GetSoft() uint64 {
+	if x != nil {
+		return x.Soft
+	}
+	return 0
+}
+
+func (x *Rlimit) GetHard() uint64 {
+	if x != nil {
+		return x.Hard
+	}
+	return 0
+}
+
 type CreateProcessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Process       *Process               `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
@@ -854,7 +1305,7 @@ type CreateProcessRequest struct {
 
 func (x *CreateProcessRequest) Reset() {
 	*x = CreateProcessRequest{}
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1317,7 @@ func (x *CreateProcessRequest) String() string {
 func (*CreateProcessRequest) ProtoMessage() {}
 
 func (x *CreateProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1330,7 @@ func (x *CreateProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProcessRequest.ProtoReflect.Descriptor instead.
 func (*CreateProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{11}
+	return file_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateProcessRequest) GetProcess() *Process {
@@ -897,7 +1348,7 @@ type CreateProcessResponse struct {
 
 func (x *CreateProcessResponse) Reset() {
 	*x = CreateProcessResponse{}
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +1360,7 @@ func (x *CreateProcessResponse) String() string {
 func (*CreateProcessResponse) ProtoMessage() {}
 
 func (x *CreateProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +1373,7 @@ func (x *CreateProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProcessResponse.ProtoReflect.Descriptor instead.
 func (*CreateProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{12}
+	return file_agent_proto_rawDescGZIP(), []int{17}
 }
 
 type StartProcessRequest struct {
@@ -934,7 +1385,7 @@ type StartProcessRequest struct {
 
 func (x *StartProcessRequest) Reset() {
 	*x = StartProcessRequest{}
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1397,7 @@ func (x *StartProcessRequest) String() string {
 func (*StartProcessRequest) ProtoMessage() {}
 
 func (x *StartProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1410,7 @@ func (x *StartProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartProcessRequest.ProtoReflect.Descriptor instead.
 func (*StartProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{13}
+	return file_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StartProcessRequest) GetId() string {
@@ -978,7 +1429,7 @@ type StartProcessResponse struct {
 
 func (x *StartProcessResponse) Reset() {
 	*x = StartProcessResponse{}
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1441,7 @@ func (x *StartProcessResponse) String() string {
 func (*StartProcessResponse) ProtoMessage() {}
 
 func (x *StartProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1454,7 @@ func (x *StartProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartProcessResponse.ProtoReflect.Descriptor instead.
 func (*StartProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{14}
+	return file_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StartProcessResponse) GetPid() int32 {
@@ -1022,7 +1473,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1485,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1498,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{15}
+	return file_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WaitProcessRequest) GetId() string {
@@ -1069,7 +1520,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1081,7 +1532,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1094,7 +1545,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{16}
+	return file_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WaitProcessResponse) GetExitCode() int32 {
@@ -1136,7 +1587,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1599,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1612,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{17}
+	return file_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SignalProcessRequest) GetId() string {
@@ -1193,7 +1644,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1656,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1669,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{18}
+	return file_agent_proto_rawDescGZIP(), []int{23}
 }
 
 type ResizeProcessRequest struct {
@@ -1232,7 +1683,7 @@ type ResizeProcessRequest struct {
 
 func (x *ResizeProcessRequest) Reset() {
 	*x = ResizeProcessRequest{}
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1695,7 @@ func (x *ResizeProcessRequest) String() string {
 func (*ResizeProcessRequest) ProtoMessage() {}
 
 func (x *ResizeProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1708,7 @@ func (x *ResizeProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeProcessRequest.ProtoReflect.Descriptor instead.
 func (*ResizeProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{19}
+	return file_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ResizeProcessRequest) GetId() string {
@@ -1289,7 +1740,7 @@ type ResizeProcessResponse struct {
 
 func (x *ResizeProcessResponse) Reset() {
 	*x = ResizeProcessResponse{}
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1752,7 @@ func (x *ResizeProcessResponse) String() string {
 func (*ResizeProcessResponse) ProtoMessage() {}
 
 func (x *ResizeProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1765,7 @@ func (x *ResizeProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeProcessResponse.ProtoReflect.Descriptor instead.
 func (*ResizeProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{20}
+	return file_agent_proto_rawDescGZIP(), []int{25}
 }
 
 type DeleteProcessRequest struct {
@@ -1326,7 +1777,7 @@ type DeleteProcessRequest struct {
 
 func (x *DeleteProcessRequest) Reset() {
 	*x = DeleteProcessRequest{}
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1789,7 @@ func (x *DeleteProcessRequest) String() string {
 func (*DeleteProcessRequest) ProtoMessage() {}
 
 func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1802,7 @@ func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessRequest.ProtoReflect.Descriptor instead.
 func (*DeleteProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{21}
+	return file_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeleteProcessRequest) GetId() string {
@@ -1369,7 +1820,7 @@ type DeleteProcessResponse struct {
 
 func (x *DeleteProcessResponse) Reset() {
 	*x = DeleteProcessResponse{}
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1832,7 @@ func (x *DeleteProcessResponse) String() string {
 func (*DeleteProcessResponse) ProtoMessage() {}
 
 func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1845,7 @@ func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessResponse.ProtoReflect.Descriptor instead.
 func (*DeleteProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_proto_rawDescGZIP(), []int{27}
 }
 
 type ListProcessesRequest struct {
@@ -1405,7 +1856,7 @@ type ListProcessesRequest struct {
 
 func (x *ListProcessesRequest) Reset() {
 	*x = ListProcessesRequest{}
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1868,7 @@ func (x *ListProcessesRequest) String() string {
 func (*ListProcessesRequest) ProtoMessage() {}
 
 func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1881,7 @@ func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
 func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_proto_rawDescGZIP(), []int{28}
 }
 
 type ListProcessesResponse struct {
@@ -1442,7 +1893,7 @@ type ListProcessesResponse struct {
 
 func (x *ListProcessesResponse) Reset() {
 	*x = ListProcessesResponse{}
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1454,7 +1905,7 @@ func (x *ListProcessesResponse) String() string {
 func (*ListProcessesResponse) ProtoMessage() {}
 
 func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1918,7 @@ func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
 func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListProcessesResponse) GetProcesses() []*ProcessInfo {
@@ -1492,7 +1943,7 @@ type ProcessInfo struct {
 
 func (x *ProcessInfo) Reset() {
 	*x = ProcessInfo{}
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1955,7 @@ func (x *ProcessInfo) String() string {
 func (*ProcessInfo) ProtoMessage() {}
 
 func (x *ProcessInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1968,7 @@ func (x *ProcessInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessInfo.ProtoReflect.Descriptor instead.
 func (*ProcessInfo) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ProcessInfo) GetPid() int32 {
@@ -1577,7 +2028,7 @@ type StatisticsRequest struct {
 
 func (x *StatisticsRequest) Reset() {
 	*x = StatisticsRequest{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +2040,7 @@ func (x *StatisticsRequest) String() string {
 func (*StatisticsRequest) ProtoMessage() {}
 
 func (x *StatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +2053,7 @@ func (x *StatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticsRequest.ProtoReflect.Descriptor instead.
 func (*StatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 // StatisticsResponse is what the container's control group and the machine's
@@ -1625,7 +2076,7 @@ type StatisticsResponse struct {
 
 func (x *StatisticsResponse) Reset() {
 	*x = StatisticsResponse{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +2088,7 @@ func (x *StatisticsResponse) String() string {
 func (*StatisticsResponse) ProtoMessage() {}
 
 func (x *StatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +2101,7 @@ func (x *StatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticsResponse.ProtoReflect.Descriptor instead.
 func (*StatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StatisticsResponse) GetTime() *timestamppb.Timestamp {
@@ -1732,7 +2183,7 @@ type CPUStatistics struct {
 
 func (x *CPUStatistics) Reset() {
 	*x = CPUStatistics{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +2195,7 @@ func (x *CPUStatistics) String() string {
 func (*CPUStatistics) ProtoMessage() {}
 
 func (x *CPUStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +2208,7 @@ func (x *CPUStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUStatistics.ProtoReflect.Descriptor instead.
 func (*CPUStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CPUStatistics) GetOnline() uint32 {
@@ -1831,7 +2282,7 @@ type MemoryStatistics struct {
 
 func (x *MemoryStatistics) Reset() {
 	*x = MemoryStatistics{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +2294,7 @@ func (x *MemoryStatistics) String() string {
 func (*MemoryStatistics) ProtoMessage() {}
 
 func (x *MemoryStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +2307,7 @@ func (x *MemoryStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStatistics.ProtoReflect.Descriptor instead.
 func (*MemoryStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MemoryStatistics) GetUsageBytes() uint64 {
@@ -1918,7 +2369,7 @@ type PidsStatistics struct {
 
 func (x *PidsStatistics) Reset() {
 	*x = PidsStatistics{}
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +2381,7 @@ func (x *PidsStatistics) String() string {
 func (*PidsStatistics) ProtoMessage() {}
 
 func (x *PidsStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2394,7 @@ func (x *PidsStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PidsStatistics.ProtoReflect.Descriptor instead.
 func (*PidsStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PidsStatistics) GetCurrent() uint64 {
@@ -1974,7 +2425,7 @@ type DiskStatistics struct {
 
 func (x *DiskStatistics) Reset() {
 	*x = DiskStatistics{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2437,7 @@ func (x *DiskStatistics) String() string {
 func (*DiskStatistics) ProtoMessage() {}
 
 func (x *DiskStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2450,7 @@ func (x *DiskStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskStatistics.ProtoReflect.Descriptor instead.
 func (*DiskStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DiskStatistics) GetMajor() uint32 {
@@ -2061,7 +2512,7 @@ type InterfaceStatistics struct {
 
 func (x *InterfaceStatistics) Reset() {
 	*x = InterfaceStatistics{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2073,7 +2524,7 @@ func (x *InterfaceStatistics) String() string {
 func (*InterfaceStatistics) ProtoMessage() {}
 
 func (x *InterfaceStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2086,7 +2537,7 @@ func (x *InterfaceStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceStatistics.ProtoReflect.Descriptor instead.
 func (*InterfaceStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *InterfaceStatistics) GetName() string {
@@ -2164,7 +2615,7 @@ type Pressure struct {
 
 func (x *Pressure) Reset() {
 	*x = Pressure{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2627,7 @@ func (x *Pressure) String() string {
 func (*Pressure) ProtoMessage() {}
 
 func (x *Pressure) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2640,7 @@ func (x *Pressure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
 func (*Pressure) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Pressure) GetSome() *Stall {
@@ -2218,7 +2669,7 @@ type Stall struct {
 
 func (x *Stall) Reset() {
 	*x = Stall{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2681,7 @@ func (x *Stall) String() string {
 func (*Stall) ProtoMessage() {}
 
 func (x *Stall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2694,7 @@ func (x *Stall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stall.ProtoReflect.Descriptor instead.
 func (*Stall) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Stall) GetAverage_10S() float64 {
@@ -2282,7 +2733,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2745,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2758,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 type Event struct {
@@ -2320,7 +2771,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2332,7 +2783,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2345,7 +2796,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Event) GetOomKills() uint64 {
@@ -2367,7 +2818,7 @@ type SetTimeRequest struct {
 
 func (x *SetTimeRequest) Reset() {
 	*x = SetTimeRequest{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2379,7 +2830,7 @@ func (x *SetTimeRequest) String() string {
 func (*SetTimeRequest) ProtoMessage() {}
 
 func (x *SetTimeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2392,7 +2843,7 @@ func (x *SetTimeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTimeRequest.ProtoReflect.Descriptor instead.
 func (*SetTimeRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SetTimeRequest) GetTime() *timestamppb.Timestamp {
@@ -2417,7 +2868,7 @@ type SetTimeResponse struct {
 
 func (x *SetTimeResponse) Reset() {
 	*x = SetTimeResponse{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2429,7 +2880,7 @@ func (x *SetTimeResponse) String() string {
 func (*SetTimeResponse) ProtoMessage() {}
 
 func (x *SetTimeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2442,7 +2893,7 @@ func (x *SetTimeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTimeResponse.ProtoReflect.Descriptor instead.
 func (*SetTimeResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 type ShutdownRequest struct {
@@ -2453,7 +2904,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2465,7 +2916,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2478,7 +2929,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 type ShutdownResponse struct {
@@ -2489,7 +2940,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2952,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2965,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 var File_agent_proto protoreflect.FileDescriptor
@@ -2535,7 +2986,7 @@ const file_agent_proto_rawDesc = "" +
 	"open_files\x18\a \x01(\rR\topenFiles\x12\x1e\n" +
 	"\n" +
 	"goroutines\x18\b \x01(\rR\n" +
-	"goroutines\"\xfb\x03\n" +
+	"goroutines\"\xe9\x05\n" +
 	"\x10ConfigureRequest\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12)\n" +
 	"\x04root\x18\x02 \x01(\v2\x15.skerry.guest.v1.RootR\x04root\x12.\n" +
@@ -2546,10 +2997,21 @@ const file_agent_proto_rawDesc = "" +
 	"\x05names\x18\x05 \x01(\v2\x16.skerry.guest.v1.NamesR\x05names\x12H\n" +
 	"\asysctls\x18\x06 \x03(\v2..skerry.guest.v1.ConfigureRequest.SysctlsEntryR\asysctls\x128\n" +
 	"\tresources\x18\a \x01(\v2\x1a.skerry.guest.v1.ResourcesR\tresources\x122\n" +
-	"\aprocess\x18\b \x01(\v2\x18.skerry.guest.v1.ProcessR\aprocess\x1a:\n" +
+	"\aprocess\x18\b \x01(\v2\x18.skerry.guest.v1.ProcessR\aprocess\x129\n" +
+	"\fmasked_paths\x18\x14 \x01(\v2\x16.skerry.guest.v1.PathsR\vmaskedPaths\x12>\n" +
+	"\x0fread_only_paths\x18\x15 \x01(\v2\x16.skerry.guest.v1.PathsR\rreadOnlyPaths\x12\x1b\n" +
+	"\tshm_bytes\x18\x16 \x01(\x03R\bshmBytes\x121\n" +
+	"\adevices\x18\x17 \x03(\v2\x17.skerry.guest.v1.DeviceR\adevices\x12!\n" +
+	"\fdevice_rules\x18\x18 \x03(\tR\vdeviceRules\x1a:\n" +
 	"\fSysctlsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x13\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1d\n" +
+	"\x05Paths\x12\x14\n" +
+	"\x05paths\x18\x01 \x03(\tR\x05paths\"P\n" +
+	"\x06Device\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x16\n" +
+	"\x06access\x18\x03 \x01(\tR\x06access\"\x13\n" +
 	"\x11ConfigureResponse\"e\n" +
 	"\x04Root\x12\x1d\n" +
 	"\n" +
@@ -2577,12 +3039,26 @@ const file_agent_proto_rawDesc = "" +
 	"\x05hosts\x18\x06 \x03(\v2\x15.skerry.guest.v1.HostR\x05hosts\"6\n" +
 	"\x04Host\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05names\x18\x02 \x03(\tR\x05names\"d\n" +
+	"\x05names\x18\x02 \x03(\tR\x05names\"\x8e\x02\n" +
 	"\tResources\x12!\n" +
 	"\fmemory_bytes\x18\x01 \x01(\x03R\vmemoryBytes\x12 \n" +
 	"\fcpu_quota_us\x18\x02 \x01(\x03R\n" +
 	"cpuQuotaUs\x12\x12\n" +
-	"\x04pids\x18\x03 \x01(\x03R\x04pids\"\x80\x03\n" +
+	"\x04pids\x18\x03 \x01(\x03R\x04pids\x12\x1d\n" +
+	"\n" +
+	"cpu_weight\x18\x14 \x01(\x04R\tcpuWeight\x12\x12\n" +
+	"\x04cpus\x18\x15 \x01(\tR\x04cpus\x12!\n" +
+	"\fmemory_nodes\x18\x16 \x01(\tR\vmemoryNodes\x12(\n" +
+	"\x10memory_low_bytes\x18\x17 \x01(\x03R\x0ememoryLowBytes\x12(\n" +
+	"\x02io\x18\x18 \x03(\v2\x18.skerry.guest.v1.IOLimitR\x02io\"\xb5\x01\n" +
+	"\aIOLimit\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1d\n" +
+	"\n" +
+	"read_bytes\x18\x02 \x01(\x04R\treadBytes\x12\x1f\n" +
+	"\vwrite_bytes\x18\x03 \x01(\x04R\n" +
+	"writeBytes\x12'\n" +
+	"\x0fread_operations\x18\x04 \x01(\x04R\x0ereadOperations\x12)\n" +
+	"\x10write_operations\x18\x05 \x01(\x04R\x0fwriteOperations\"\xed\x04\n" +
 	"\aProcess\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04args\x18\x02 \x03(\tR\x04args\x12\x10\n" +
@@ -2600,7 +3076,24 @@ const file_agent_proto_rawDesc = "" +
 	"\x11no_new_privileges\x18\r \x01(\bR\x0fnoNewPrivileges\x12\x1e\n" +
 	"\n" +
 	"privileged\x18\x0e \x01(\bR\n" +
-	"privileged\"J\n" +
+	"privileged\x12A\n" +
+	"\fcapabilities\x18\x14 \x01(\v2\x1d.skerry.guest.v1.CapabilitiesR\fcapabilities\x12\x18\n" +
+	"\aseccomp\x18\x15 \x01(\fR\aseccomp\x121\n" +
+	"\arlimits\x18\x16 \x03(\v2\x17.skerry.guest.v1.RlimitR\arlimits\x12\x19\n" +
+	"\x05umask\x18\x17 \x01(\rH\x00R\x05umask\x88\x01\x01\x12\"\n" +
+	"\room_score_adj\x18\x18 \x01(\x05R\voomScoreAdj\x12\x12\n" +
+	"\x04init\x18\x19 \x01(\bR\x04initB\b\n" +
+	"\x06_umask\"\xa2\x01\n" +
+	"\fCapabilities\x12\x1a\n" +
+	"\bbounding\x18\x01 \x01(\x04R\bbounding\x12\x1c\n" +
+	"\teffective\x18\x02 \x01(\x04R\teffective\x12\x1c\n" +
+	"\tpermitted\x18\x03 \x01(\x04R\tpermitted\x12 \n" +
+	"\vinheritable\x18\x04 \x01(\x04R\vinheritable\x12\x18\n" +
+	"\aambient\x18\x05 \x01(\x04R\aambient\"L\n" +
+	"\x06Rlimit\x12\x1a\n" +
+	"\bresource\x18\x01 \x01(\rR\bresource\x12\x12\n" +
+	"\x04soft\x18\x02 \x01(\x04R\x04soft\x12\x12\n" +
+	"\x04hard\x18\x03 \x01(\x04R\x04hard\"J\n" +
 	"\x14CreateProcessRequest\x122\n" +
 	"\aprocess\x18\x01 \x01(\v2\x18.skerry.guest.v1.ProcessR\aprocess\"\x17\n" +
 	"\x15CreateProcessResponse\"%\n" +
@@ -2751,113 +3244,124 @@ func file_agent_proto_rawDescGZIP() []byte {
 	return file_agent_proto_rawDescData
 }
 
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_agent_proto_goTypes = []any{
 	(*InfoRequest)(nil),           // 0: skerry.guest.v1.InfoRequest
 	(*InfoResponse)(nil),          // 1: skerry.guest.v1.InfoResponse
 	(*ConfigureRequest)(nil),      // 2: skerry.guest.v1.ConfigureRequest
-	(*ConfigureResponse)(nil),     // 3: skerry.guest.v1.ConfigureResponse
-	(*Root)(nil),                  // 4: skerry.guest.v1.Root
-	(*Mount)(nil),                 // 5: skerry.guest.v1.Mount
-	(*Interface)(nil),             // 6: skerry.guest.v1.Interface
-	(*Names)(nil),                 // 7: skerry.guest.v1.Names
-	(*Host)(nil),                  // 8: skerry.guest.v1.Host
-	(*Resources)(nil),             // 9: skerry.guest.v1.Resources
-	(*Process)(nil),               // 10: skerry.guest.v1.Process
-	(*CreateProcessRequest)(nil),  // 11: skerry.guest.v1.CreateProcessRequest
-	(*CreateProcessResponse)(nil), // 12: skerry.guest.v1.CreateProcessResponse
-	(*StartProcessRequest)(nil),   // 13: skerry.guest.v1.StartProcessRequest
-	(*StartProcessResponse)(nil),  // 14: skerry.guest.v1.StartProcessResponse
-	(*WaitProcessRequest)(nil),    // 15: skerry.guest.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),   // 16: skerry.guest.v1.WaitProcessResponse
-	(*SignalProcessRequest)(nil),  // 17: skerry.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil), // 18: skerry.guest.v1.SignalProcessResponse
-	(*ResizeProcessRequest)(nil),  // 19: skerry.guest.v1.ResizeProcessRequest
-	(*ResizeProcessResponse)(nil), // 20: skerry.guest.v1.ResizeProcessResponse
-	(*DeleteProcessRequest)(nil),  // 21: skerry.guest.v1.DeleteProcessRequest
-	(*DeleteProcessResponse)(nil), // 22: skerry.guest.v1.DeleteProcessResponse
-	(*ListProcessesRequest)(nil),  // 23: skerry.guest.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil), // 24: skerry.guest.v1.ListProcessesResponse
-	(*ProcessInfo)(nil),           // 25: skerry.guest.v1.ProcessInfo
-	(*StatisticsRequest)(nil),     // 26: skerry.guest.v1.StatisticsRequest
-	(*StatisticsResponse)(nil),    // 27: skerry.guest.v1.StatisticsResponse
-	(*CPUStatistics)(nil),         // 28: skerry.guest.v1.CPUStatistics
-	(*MemoryStatistics)(nil),      // 29: skerry.guest.v1.MemoryStatistics
-	(*PidsStatistics)(nil),        // 30: skerry.guest.v1.PidsStatistics
-	(*DiskStatistics)(nil),        // 31: skerry.guest.v1.DiskStatistics
-	(*InterfaceStatistics)(nil),   // 32: skerry.guest.v1.InterfaceStatistics
-	(*Pressure)(nil),              // 33: skerry.guest.v1.Pressure
-	(*Stall)(nil),                 // 34: skerry.guest.v1.Stall
-	(*EventsRequest)(nil),         // 35: skerry.guest.v1.EventsRequest
-	(*Event)(nil),                 // 36: skerry.guest.v1.Event
-	(*SetTimeRequest)(nil),        // 37: skerry.guest.v1.SetTimeRequest
-	(*SetTimeResponse)(nil),       // 38: skerry.guest.v1.SetTimeResponse
-	(*ShutdownRequest)(nil),       // 39: skerry.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),      // 40: skerry.guest.v1.ShutdownResponse
-	nil,                           // 41: skerry.guest.v1.ConfigureRequest.SysctlsEntry
-	nil,                           // 42: skerry.guest.v1.MemoryStatistics.DetailsEntry
-	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 44: google.protobuf.Duration
+	(*Paths)(nil),                 // 3: skerry.guest.v1.Paths
+	(*Device)(nil),                // 4: skerry.guest.v1.Device
+	(*ConfigureResponse)(nil),     // 5: skerry.guest.v1.ConfigureResponse
+	(*Root)(nil),                  // 6: skerry.guest.v1.Root
+	(*Mount)(nil),                 // 7: skerry.guest.v1.Mount
+	(*Interface)(nil),             // 8: skerry.guest.v1.Interface
+	(*Names)(nil),                 // 9: skerry.guest.v1.Names
+	(*Host)(nil),                  // 10: skerry.guest.v1.Host
+	(*Resources)(nil),             // 11: skerry.guest.v1.Resources
+	(*IOLimit)(nil),               // 12: skerry.guest.v1.IOLimit
+	(*Process)(nil),               // 13: skerry.guest.v1.Process
+	(*Capabilities)(nil),          // 14: skerry.guest.v1.Capabilities
+	(*Rlimit)(nil),                // 15: skerry.guest.v1.Rlimit
+	(*CreateProcessRequest)(nil),  // 16: skerry.guest.v1.CreateProcessRequest
+	(*CreateProcessResponse)(nil), // 17: skerry.guest.v1.CreateProcessResponse
+	(*StartProcessRequest)(nil),   // 18: skerry.guest.v1.StartProcessRequest
+	(*StartProcessResponse)(nil),  // 19: skerry.guest.v1.StartProcessResponse
+	(*WaitProcessRequest)(nil),    // 20: skerry.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),   // 21: skerry.guest.v1.WaitProcessResponse
+	(*SignalProcessRequest)(nil),  // 22: skerry.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil), // 23: skerry.guest.v1.SignalProcessResponse
+	(*ResizeProcessRequest)(nil),  // 24: skerry.guest.v1.ResizeProcessRequest
+	(*ResizeProcessResponse)(nil), // 25: skerry.guest.v1.ResizeProcessResponse
+	(*DeleteProcessRequest)(nil),  // 26: skerry.guest.v1.DeleteProcessRequest
+	(*DeleteProcessResponse)(nil), // 27: skerry.guest.v1.DeleteProcessResponse
+	(*ListProcessesRequest)(nil),  // 28: skerry.guest.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil), // 29: skerry.guest.v1.ListProcessesResponse
+	(*ProcessInfo)(nil),           // 30: skerry.guest.v1.ProcessInfo
+	(*StatisticsRequest)(nil),     // 31: skerry.guest.v1.StatisticsRequest
+	(*StatisticsResponse)(nil),    // 32: skerry.guest.v1.StatisticsResponse
+	(*CPUStatistics)(nil),         // 33: skerry.guest.v1.CPUStatistics
+	(*MemoryStatistics)(nil),      // 34: skerry.guest.v1.MemoryStatistics
+	(*PidsStatistics)(nil),        // 35: skerry.guest.v1.PidsStatistics
+	(*DiskStatistics)(nil),        // 36: skerry.guest.v1.DiskStatistics
+	(*InterfaceStatistics)(nil),   // 37: skerry.guest.v1.InterfaceStatistics
+	(*Pressure)(nil),              // 38: skerry.guest.v1.Pressure
+	(*Stall)(nil),                 // 39: skerry.guest.v1.Stall
+	(*EventsRequest)(nil),         // 40: skerry.guest.v1.EventsRequest
+	(*Event)(nil),                 // 41: skerry.guest.v1.Event
+	(*SetTimeRequest)(nil),        // 42: skerry.guest.v1.SetTimeRequest
+	(*SetTimeResponse)(nil),       // 43: skerry.guest.v1.SetTimeResponse
+	(*ShutdownRequest)(nil),       // 44: skerry.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),      // 45: skerry.guest.v1.ShutdownResponse
+	nil,                           // 46: skerry.guest.v1.ConfigureRequest.SysctlsEntry
+	nil,                           // 47: skerry.guest.v1.MemoryStatistics.DetailsEntry
+	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 49: google.protobuf.Duration
 }
 var file_agent_proto_depIdxs = []int32{
-	43, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
-	4,  // 1: skerry.guest.v1.ConfigureRequest.root:type_name -> skerry.guest.v1.Root
-	5,  // 2: skerry.guest.v1.ConfigureRequest.mounts:type_name -> skerry.guest.v1.Mount
-	6,  // 3: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
-	7,  // 4: skerry.guest.v1.ConfigureRequest.names:type_name -> skerry.guest.v1.Names
-	41, // 5: skerry.guest.v1.ConfigureRequest.sysctls:type_name -> skerry.guest.v1.ConfigureRequest.SysctlsEntry
-	9,  // 6: skerry.guest.v1.ConfigureRequest.resources:type_name -> skerry.guest.v1.Resources
-	10, // 7: skerry.guest.v1.ConfigureRequest.process:type_name -> skerry.guest.v1.Process
-	8,  // 8: skerry.guest.v1.Names.hosts:type_name -> skerry.guest.v1.Host
-	10, // 9: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
-	43, // 10: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
-	25, // 11: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
-	43, // 12: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
-	43, // 13: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
-	28, // 14: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
-	29, // 15: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
-	30, // 16: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
-	31, // 17: skerry.guest.v1.StatisticsResponse.disks:type_name -> skerry.guest.v1.DiskStatistics
-	32, // 18: skerry.guest.v1.StatisticsResponse.interfaces:type_name -> skerry.guest.v1.InterfaceStatistics
-	33, // 19: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
-	33, // 20: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
-	33, // 21: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
-	42, // 22: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
-	34, // 23: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
-	34, // 24: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
-	43, // 25: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
-	44, // 26: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
-	0,  // 27: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
-	2,  // 28: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
-	11, // 29: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
-	13, // 30: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
-	15, // 31: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
-	17, // 32: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
-	19, // 33: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
-	21, // 34: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
-	23, // 35: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
-	26, // 36: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
-	35, // 37: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
-	37, // 38: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
-	39, // 39: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
-	1,  // 40: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
-	3,  // 41: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
-	12, // 42: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
-	14, // 43: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
-	16, // 44: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
-	18, // 45: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
-	20, // 46: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
-	22, // 47: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
-	24, // 48: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
-	27, // 49: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
-	36, // 50: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
-	38, // 51: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
-	40, // 52: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
-	40, // [40:53] is the sub-list for method output_type
-	27, // [27:40] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	48, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
+	6,  // 1: skerry.guest.v1.ConfigureRequest.root:type_name -> skerry.guest.v1.Root
+	7,  // 2: skerry.guest.v1.ConfigureRequest.mounts:type_name -> skerry.guest.v1.Mount
+	8,  // 3: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
+	9,  // 4: skerry.guest.v1.ConfigureRequest.names:type_name -> skerry.guest.v1.Names
+	46, // 5: skerry.guest.v1.ConfigureRequest.sysctls:type_name -> skerry.guest.v1.ConfigureRequest.SysctlsEntry
+	11, // 6: skerry.guest.v1.ConfigureRequest.resources:type_name -> skerry.guest.v1.Resources
+	13, // 7: skerry.guest.v1.ConfigureRequest.process:type_name -> skerry.guest.v1.Process
+	3,  // 8: skerry.guest.v1.ConfigureRequest.masked_paths:type_name -> skerry.guest.v1.Paths
+	3,  // 9: skerry.guest.v1.ConfigureRequest.read_only_paths:type_name -> skerry.guest.v1.Paths
+	4,  // 10: skerry.guest.v1.ConfigureRequest.devices:type_name -> skerry.guest.v1.Device
+	10, // 11: skerry.guest.v1.Names.hosts:type_name -> skerry.guest.v1.Host
+	12, // 12: skerry.guest.v1.Resources.io:type_name -> skerry.guest.v1.IOLimit
+	14, // 13: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
+	15, // 14: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
+	13, // 15: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
+	48, // 16: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
+	30, // 17: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
+	48, // 18: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
+	48, // 19: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
+	33, // 20: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
+	34, // 21: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
+	35, // 22: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
+	36, // 23: skerry.guest.v1.StatisticsResponse.disks:type_name -> skerry.guest.v1.DiskStatistics
+	37, // 24: skerry.guest.v1.StatisticsResponse.interfaces:type_name -> skerry.guest.v1.InterfaceStatistics
+	38, // 25: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
+	38, // 26: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
+	38, // 27: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
+	47, // 28: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
+	39, // 29: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
+	39, // 30: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
+	48, // 31: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
+	49, // 32: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
+	0,  // 33: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
+	2,  // 34: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
+	16, // 35: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
+	18, // 36: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
+	20, // 37: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
+	22, // 38: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
+	24, // 39: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
+	26, // 40: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
+	28, // 41: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
+	31, // 42: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
+	40, // 43: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
+	42, // 44: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
+	44, // 45: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
+	1,  // 46: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
+	5,  // 47: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
+	17, // 48: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
+	19, // 49: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
+	21, // 50: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
+	23, // 51: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
+	25, // 52: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
+	27, // 53: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
+	29, // 54: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
+	32, // 55: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
+	41, // 56: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
+	43, // 57: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
+	45, // 58: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
+	46, // [46:59] is the sub-list for method output_type
+	33, // [33:46] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -2865,13 +3369,14 @@ func file_agent_proto_init() {
 	if File_agent_proto != nil {
 		return
 	}
+	file_agent_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   43,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -15,7 +15,7 @@ import (
 // Version of the contract. A host refuses an agent of another Major.
 const (
 	Major = 1
-	Minor = 1
+	Minor = 2
 )
 
 // Ports on vsock.

@@ -62,16 +62,47 @@ func Setup() (*os.File, error) {
 // Limit sets the container's limits.
 func Limit(r *api.Resources) error {
 	var errs []error
-	if n := r.GetMemoryBytes(); n > 0 {
-		errs = append(errs, write(Container, "memory.max", strconv.FormatInt(n, 10)))
+	number := func(file string, n int64) {
+		if n > 0 {
+			errs = append(errs, write(Container, file, strconv.FormatInt(n, 10)))
+		}
 	}
+	text := func(file, value string) {
+		if value != "" {
+			errs = append(errs, write(Container, file, value))
+		}
+	}
+	number("memory.max", r.GetMemoryBytes())
+	number("memory.low", r.GetMemoryLowBytes())
+	number("pids.max", r.GetPids())
+	number("cpu.weight", int64(r.GetCpuWeight()))
 	if n := r.GetCpuQuotaUs(); n > 0 {
-		errs = append(errs, write(Container, "cpu.max", fmt.Sprintf("%d %d", n, period)))
+		text("cpu.max", fmt.Sprintf("%d %d", n, period))
 	}
-	if n := r.GetPids(); n > 0 {
-		errs = append(errs, write(Container, "pids.max", strconv.FormatInt(n, 10)))
+	text("cpuset.cpus", r.GetCpus())
+	text("cpuset.mems", r.GetMemoryNodes())
+	for _, l := range r.GetIo() {
+		errs = append(errs, limitIO(l))
 	}
 	return errors.Join(errs...)
+}
+
+// limitIO sets what has a limit; the rest stays as it is.
+func limitIO(l *api.IOLimit) error {
+	var st unix.Stat_t
+	if err := unix.Stat(l.Device, &st); err != nil {
+		return fmt.Errorf("limit the use of the machine's device %s: %w", l.Device, err)
+	}
+	line := fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev))
+	for _, limit := range []struct {
+		key string
+		n   uint64
+	}{{"rbps", l.ReadBytes}, {"wbps", l.WriteBytes}, {"riops", l.ReadOperations}, {"wiops", l.WriteOperations}} {
+		if limit.n > 0 {
+			line += fmt.Sprintf(" %s=%d", limit.key, limit.n)
+		}
+	}
+	return write(Container, "io.max", line)
 }
 
 // OOMKills returns how many processes of the container the kernel has killed

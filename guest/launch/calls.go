@@ -29,6 +29,7 @@ type call struct {
 	number uintptr
 	args   [6]uintptr
 	what   string // for the error
+	pipe   bool   // its first argument is the pipe for the report
 }
 
 func (c *calls) add(what string, number uintptr, args ...uintptr) {
@@ -85,6 +86,11 @@ func (c *calls) fork(cgroup int) (pid, pidfd int, err error) {
 		return 0, -1, err
 	}
 	defer r.Close()
+	for i := range c.list {
+		if c.list[i].pipe {
+			c.list[i].args[0] = w.Fd()
+		}
+	}
 	fd := new(int32)
 	c.keep = append(c.keep, fd) // and so not on the stack, which moves
 	args := &cloneArgs{flags: unix.CLONE_PIDFD | unix.CLONE_INTO_CGROUP, pidfd: uint64(uintptr(unsafe.Pointer(fd))),
@@ -106,7 +112,7 @@ func (c *calls) fork(cgroup int) (pid, pidfd int, err error) {
 		return 0, -1, errors.Join(errors.New("the new process failed"), err)
 	}
 	*failed = *(*report)(unsafe.Pointer(&answer))
-	i := int(failed.index)
+	i := int(min(failed.index, uint64(len(c.list)-1))) // more: what the last call has executed failed in its turn
 	return 0, -1, &callError{i, c.list[i].what, syscall.Errno(failed.errno)}
 }
 

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/skerry-app/skerry/guest/device"
 )
 
 // devices are the nodes of a container's /dev (runtime-spec, config-linux.md,
@@ -74,6 +76,25 @@ func copyDevices(from string, to int) error {
 		}
 		return nil
 	})
+}
+
+// makeDevice makes a device that was asked for, in place of what the image has
+// there.
+func (s *stage) makeDevice(d device.Device) error {
+	fail := func(err error) error { return fmt.Errorf("make device %s: %w", d.Target, err) }
+	dir, err := s.open(filepath.Dir(d.Target), true, maxLinks)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(dir)
+	name := filepath.Base(d.Target)
+	if err := unix.Unlinkat(dir, name, 0); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fail(err)
+	}
+	if err := makeNode(dir, name, d.Mode, d.Number); err != nil {
+		return fail(err)
+	}
+	return nil
 }
 
 // makeNode makes a device node with the mode that is given, past the umask.

@@ -59,14 +59,18 @@ func lookUpUser(spec string, extra []string) (identity, error) {
 	return id, nil
 }
 
-// assume has a process take the identity on.
-func (id identity) assume(list *calls) {
+// assume has a process take the identity on, and keep its capabilities for a
+// while if it is to have some.
+func (id identity) assume(list *calls, keep bool) {
 	groups := make([]uint32, 0, len(id.groups)) // never empty: it has the primary one
 	for _, g := range id.groups {
 		groups = append(groups, uint32(g))
 	}
 	list.keep = append(list.keep, groups)
 	uid, gid := uintptr(id.uid), uintptr(id.gid)
+	if keep {
+		list.add("keep capabilities", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1)
+	}
 	list.add("set groups", unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])))
 	list.add("set group", unix.SYS_SETRESGID, gid, gid, gid)
 	list.add("set user", unix.SYS_SETRESUID, uid, uid, uid)

@@ -57,17 +57,32 @@ type Child struct {
 
 	thread  *thread
 	options Options
+	score   *score   // nil for the usual one
+	minder  *os.File // nil without an init
 }
 
 // Prepare enters the container's namespaces, making them and its file system
 // for a first process, and opens the terminal.
 func Prepare(o Options) (*Child, error) {
 	c := &Child{thread: newThread(), options: o, Pidfd: -1}
-	if err := c.thread.do(c.prepare); err != nil {
+	err := c.open()
+	if err == nil {
+		err = c.thread.do(c.prepare)
+	}
+	if err != nil {
 		c.Abandon()
 		return nil, err
 	}
 	return c, nil
+}
+
+// open opens what will be out of sight in the container.
+func (c *Child) open() (err error) {
+	p := c.options.Process
+	if c.score, err = openScore(p); err == nil && p.Init && c.options.Root != nil {
+		c.minder, err = openMinder()
+	}
+	return err
 }
 
 // prepare runs on the thread.
@@ -120,25 +135,63 @@ func (c *Child) start() (pid int, err error) {
 	if err := c.giveStdio(id.uid); err != nil {
 		return 0, err
 	}
-	if err := restrict(p.Privileged, p.NoNewPrivileges); err != nil {
+	if err := restrict(capabilities(p).Bounding, p.NoNewPrivileges); err != nil {
 		return 0, err
 	}
-	unix.Umask(0o022)
-	list := &calls{}
-	if c.options.Root != nil {
-		c.options.Root.finish(list, p.Privileged)
+	unix.Umask(umask(p))
+	list := c.calls(id, path, env)
+	if err := c.score.set(p.OomScoreAdj); err != nil {
+		return 0, err
 	}
-	c.takeStdio(list)
-	id.assume(list)
-	var none unix.Sigset_t
-	list.keep = append(list.keep, &none)
-	list.add("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, kernelSigset)
-	list.add("execute", unix.SYS_EXECVE, list.text(path), list.texts(p.Args), list.texts(env))
 	pid, c.Pidfd, err = list.fork(c.options.Cgroup)
+	if serr := c.score.set(0); err == nil {
+		err = serr
+	}
 	if e := (*callError)(nil); errors.As(err, &e) && e.index == len(list.list)-1 {
 		return 0, execFailure(p.Args[0], e.errno)
 	}
 	return pid, err
+}
+
+// calls is all that the new process does.
+func (c *Child) calls(id identity, path string, env []string) *calls {
+	p, list := c.options.Process, &calls{}
+	if c.options.Root != nil {
+		c.options.Root.finish(list)
+	}
+	c.takeStdio(list)
+	setLimits(list, p.Rlimits)
+	// A filter needs CAP_SYS_ADMIN or no_new_privs. With the latter it can come
+	// last and then need not allow what is between.
+	filtered := len(p.Seccomp) > 0
+	if filtered && !p.NoNewPrivileges {
+		setFilter(list, p.Seccomp)
+	}
+	caps := capabilities(p)
+	id.assume(list, carries(caps))
+	if carries(caps) {
+		setCapabilities(list, caps)
+	}
+	var none unix.Sigset_t
+	list.keep = append(list.keep, &none)
+	list.add("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, kernelSigset)
+	if filtered && p.NoNewPrivileges {
+		setFilter(list, p.Seccomp)
+	}
+	if c.minder != nil {
+		c.executeMinder(list, path, env)
+	} else {
+		list.add("execute", unix.SYS_EXECVE, list.text(path), list.texts(p.Args), list.texts(env))
+	}
+	return list
+}
+
+// umask is what a process does not let others do with the files that it makes.
+func umask(p *api.Process) int {
+	if p.Umask == nil {
+		return 0o022
+	}
+	return int(*p.Umask) & 0o777
 }
 
 // kernelSigset is the size of the kernel's sigset_t in bytes (rt_sigprocmask(2)).
@@ -167,7 +220,7 @@ func (c *Child) takeStdio(list *calls) {
 	for i, f := range c.options.Stdio {
 		list.add("take standard streams", unix.SYS_DUP3, f.Fd(), uintptr(i), 0)
 	}
-	if c.options.Process.Terminal {
+	if c.options.Process.Terminal && c.minder == nil { // a minder leaves it to the program
 		list.add("take the terminal", unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
 	}
 }
@@ -183,6 +236,10 @@ func (c *Child) Abandon() {
 // release lets go of what only the process itself needs.
 func (c *Child) release() {
 	c.thread.end()
+	c.score.close()
+	if c.minder != nil {
+		c.minder.Close()
+	}
 	for _, f := range c.options.Stdio {
 		if f != nil {
 			f.Close()

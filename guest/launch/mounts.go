@@ -5,6 +5,7 @@ package launch
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +36,7 @@ var usual = []struct {
 
 // mountUsual mounts what every container has. Of the control groups it is the
 // container's own that is bound, not the root of all.
-func (s *stage) mountUsual(cgroup string, privileged bool) error {
+func (s *stage) mountUsual(cgroup string, shm int64, privileged bool) error {
 	guard := uintptr(unix.MS_RDONLY)
 	if privileged {
 		guard = 0
@@ -45,7 +46,11 @@ func (s *stage) mountUsual(cgroup string, privileged bool) error {
 		if m.guarded {
 			flags |= guard
 		}
-		if err := s.mount(m.fs, m.fs, m.target, flags, m.data); err != nil {
+		data := m.data
+		if m.target == "/dev/shm" && shm > 0 {
+			data = fmt.Sprintf("mode=1777,size=%d", shm)
+		}
+		if err := s.mount(m.fs, m.fs, m.target, flags, data); err != nil {
 			return err
 		}
 		if m.target == "/dev" {
@@ -77,7 +82,25 @@ func (s *stage) mountRequested(m *api.Mount) error {
 			data = append(data, o)
 		}
 	}
+	if m.Type == "tmpfs" {
+		data = append(s.modeOf(m.Target), data...)
+	}
 	return s.mount(m.Type, m.Source, m.Target, flags, strings.Join(data, ","))
+}
+
+// modeOf is the option that has a tmpfs keep the mode of the directory that it
+// is mounted on, as runc does; none if that is yet to be made.
+func (s *stage) modeOf(target string) []string {
+	fd, err := s.openAt(target)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("mode=%o", st.Mode&0o7777)}
 }
 
 // Docker's default masked and read-only paths: what tells about the machine or
@@ -88,16 +111,33 @@ var (
 	readOnlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 )
 
-// place is a path that this kernel has.
+// guarded are the paths that were asked for, or else the usual ones, of which a
+// privileged container has none.
+func guarded(asked *api.Paths, usual []string, privileged bool) []string {
+	switch {
+	case asked != nil:
+		return asked.Paths
+	case privileged:
+		return nil
+	default:
+		return usual
+	}
+}
+
+// place is a path that there is.
 type place struct {
 	path      string
 	directory bool
 }
 
-// present looks in the machine's /proc and /sys, which have what the
-// container's will have.
-func present(paths []string) (there []place) {
+// present finds the paths below /proc, or all others. /proc comes last into
+// the container, but the machine's has what the container's will have.
+func present(paths []string, proc bool) (there []place) {
 	for _, path := range paths {
+		path = filepath.Clean("/" + path)
+		if strings.HasPrefix(path, "/proc/") != proc {
+			continue
+		}
 		if st, err := os.Stat(path); err == nil {
 			there = append(there, place{path, st.IsDir()})
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/guest/device"
 )
 
 // join puts the calling thread into all namespaces of a container's first
@@ -36,6 +37,10 @@ type Root struct {
 	Work     string
 	Cgroup   string // directory of the container's control group
 	ReadOnly bool
+	Masked   *api.Paths // nil: the usual ones
+	Fixed    *api.Paths // read-only; nil: the usual ones
+	Devices  []device.Device
+	Shm      int64             // bytes; 0: the usual size
 	Mounts   []*api.Mount      // beside the usual ones, outer ones first
 	Files    map[string]string // path inside the container: file to be bound there
 	Sysctls  map[string]string
@@ -55,7 +60,8 @@ func (r *Root) enter(privileged bool) error {
 	if err := SetSysctls(r.Sysctls); err != nil {
 		return err
 	}
-	r.masked, r.readOnly = present(maskedPaths), present(readOnlyPaths)
+	hidden, fixed := guarded(r.Masked, maskedPaths, privileged), guarded(r.Fixed, readOnlyPaths, privileged)
+	r.masked, r.readOnly = present(hidden, true), present(fixed, true)
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -68,8 +74,13 @@ func (r *Root) enter(privileged bool) error {
 		return err
 	}
 	defer stage.close()
-	if err := stage.mountUsual(r.Cgroup, privileged); err != nil {
+	if err := stage.mountUsual(r.Cgroup, r.Shm, privileged); err != nil {
 		return err
+	}
+	for _, d := range r.Devices {
+		if err := stage.makeDevice(d); err != nil {
+			return err
+		}
 	}
 	for _, m := range r.Mounts {
 		if err := stage.mountRequested(m); err != nil {
@@ -87,7 +98,11 @@ func (r *Root) enter(privileged bool) error {
 	if err := unix.Setdomainname([]byte(r.Domain)); err != nil {
 		return fmt.Errorf("set domain name: %w", err)
 	}
-	return stage.pivot()
+	if err := stage.pivot(); err != nil {
+		return err
+	}
+	r.masked, r.readOnly = append(r.masked, present(hidden, false)...), append(r.readOnly, present(fixed, false)...)
+	return nil
 }
 
 // SetSysctls sets kernel parameters, "net.core.somaxconn": "4096", as the
@@ -116,12 +131,9 @@ func (r *Root) seal() error {
 // finish has the first process do what only it can. Its control group becomes
 // the root of what it sees of them, and only inside its PID namespace can that
 // be mounted (proc(5)).
-func (r *Root) finish(list *calls, privileged bool) {
+func (r *Root) finish(list *calls) {
 	list.add("make a namespace of control groups", unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP)
 	list.mount("proc", "/proc", "proc", noSuidDevExec, "")
-	if privileged {
-		return
-	}
 	for _, m := range r.masked {
 		if m.directory {
 			list.mount("tmpfs", m.path, "tmpfs", unix.MS_RDONLY, "nr_inodes=2")

@@ -105,6 +105,9 @@ func check(spec *api.Process) error {
 	case spec.Rows > maxTerminal || spec.Columns > maxTerminal:
 		return fmt.Errorf("process %q: %w: its terminal has more than %d rows or columns", spec.Id, ErrInvalid, maxTerminal)
 	}
+	if n := len(spec.Seccomp); n%8 != 0 || n/8 > maxFilter {
+		return fmt.Errorf("process %q: %w: its seccomp filter of %d bytes is none", spec.Id, ErrInvalid, n)
+	}
 	// The kernel's strings end at a zero byte.
 	for _, list := range [][]string{spec.Args, spec.Env, {spec.Cwd}} {
 		for _, s := range list {
@@ -115,6 +118,9 @@ func check(spec *api.Process) error {
 	}
 	return nil
 }
+
+// maxFilter is the kernel's BPF_MAXINSNS, in instructions of 8 bytes.
+const maxFilter = 4096
 
 // maxTerminal is what struct winsize holds (ioctl_tty(2)).
 const maxTerminal = 1<<16 - 1

@@ -17,6 +17,7 @@ import (
 
 	"github.com/skerry-app/skerry/guest/api"
 	"github.com/skerry-app/skerry/guest/cgroup"
+	"github.com/skerry-app/skerry/guest/device"
 	"github.com/skerry-app/skerry/guest/disk"
 	"github.com/skerry-app/skerry/guest/launch"
 	"github.com/skerry-app/skerry/guest/network"
@@ -67,6 +68,19 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 	if err := s.table.Limit(r.Resources); err != nil {
 		return err
 	}
+	devices, err := device.Find(r.Devices)
+	if err != nil {
+		return err
+	}
+	if !r.Process.Privileged {
+		rules := r.DeviceRules
+		for _, d := range devices {
+			rules = append(rules, d.Rule())
+		}
+		if err := cgroup.AllowDevices(rules); err != nil {
+			return err
+		}
+	}
 	files, err := writeFiles(r.Names)
 	if err != nil {
 		return err
@@ -76,6 +90,7 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 		Stage: rootDir, Lower: imageDir, Upper: filepath.Join(scratchDir, "upper"), Work: filepath.Join(scratchDir, "work"),
 		Cgroup: cgroup.Container, ReadOnly: r.Root.ReadOnly, Mounts: sortedMounts(r.Mounts), Sysctls: r.Sysctls,
 		Hostname: r.Names.Hostname, Domain: r.Names.Domainname, Files: files,
+		Masked: r.MaskedPaths, Fixed: r.ReadOnlyPaths, Devices: devices, Shm: r.ShmBytes,
 	})
 }
 

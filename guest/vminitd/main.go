@@ -21,6 +21,7 @@ import (
 	"github.com/skerry-app/skerry/guest/api"
 	"github.com/skerry-app/skerry/guest/boot"
 	"github.com/skerry-app/skerry/guest/cgroup"
+	"github.com/skerry-app/skerry/guest/minder"
 	"github.com/skerry-app/skerry/guest/process"
 	"github.com/skerry-app/skerry/guest/server"
 )
@@ -29,6 +30,9 @@ import (
 var version = "dev"
 
 func main() {
+	if len(os.Args) > 2 && os.Args[0] == minder.Name {
+		os.Exit(minder.Run(os.Args[1], os.Args[2:]))
+	}
 	started := sinceBoot()
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "vminitd is the init of Skerry's machines and does nothing elsewhere")

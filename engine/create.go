@@ -43,6 +43,9 @@ func (e *Engine) Create(ctx context.Context, s Spec) (*Container, error) {
 	}
 	id := newID()
 	s.complete(id, e.defaultCPUs())
+	if err := s.checkResources(); err != nil {
+		return nil, err
+	}
 	rec := record{Version: recordVersion, ID: id, Created: time.Now(), Spec: s, ImageID: img.ID, Process: p, State: State{Status: StatusCreated}}
 
 	e.mu.Lock()
@@ -142,6 +145,28 @@ func (s *Spec) check() error {
 		if _, _, err := parseHost(h); err != nil {
 			return bad("extra host %q: %v", h, err)
 		}
+	}
+	if strings.ContainsAny(s.Domainname, " \t\n/") || len(s.Domainname) > 64 {
+		return bad("domain name %q: use a name of at most 64 letters, digits, '-' and '.'", s.Domainname)
+	}
+	for _, list := range [][]string{s.DNSSearch, s.DNSOptions} {
+		for _, word := range list {
+			if word == "" || strings.ContainsAny(word, " \t\n") {
+				return bad("DNS option or search domain %q: use one word", word)
+			}
+		}
+	}
+	if s.Umask != nil && *s.Umask > 0o777 {
+		return bad("umask %o: use 0 to 777", *s.Umask)
+	}
+	if err := s.restrict(&api.Process{}, s.Privileged); err != nil {
+		return err
+	}
+	if _, err := s.devices(); err != nil {
+		return err
+	}
+	if _, err := s.tmpfsMounts(); err != nil {
+		return err
 	}
 	for _, kv := range s.Env {
 		if strings.HasPrefix(kv, "=") || kv == "" || strings.ContainsRune(kv, 0) {
@@ -260,10 +285,27 @@ func parseHost(s string) (name string, addr netip.Addr, err error) {
 	return name, addr, err
 }
 
+// names are what the container is told about itself and others.
+func (r *run) names() *api.Names {
+	spec := r.c.rec.Spec
+	n := &api.Names{Hostname: spec.Hostname, Domainname: spec.Domainname, Search: spec.DNSSearch, Options: spec.DNSOptions, Hosts: r.hosts()}
+	for _, a := range spec.DNS {
+		n.Nameservers = append(n.Nameservers, a.String())
+	}
+	if len(spec.DNS) == 0 {
+		n.Nameservers = []string{r.endpoint.DNS.String()}
+	}
+	return n
+}
+
 // hosts are the lines of /etc/hosts beside localhost.
 func (r *run) hosts() []*api.Host {
 	spec := r.c.rec.Spec
-	hs := []*api.Host{{Address: r.endpoint.Address.Addr().String(), Names: []string{spec.Hostname}}}
+	names := []string{spec.Hostname}
+	if spec.Domainname != "" {
+		names = []string{spec.Hostname + "." + spec.Domainname, spec.Hostname}
+	}
+	hs := []*api.Host{{Address: r.endpoint.Address.Addr().String(), Names: names}}
 	for _, h := range spec.ExtraHosts {
 		name, addr, _ := parseHost(h) // checked by Spec.check
 		if !addr.IsValid() {

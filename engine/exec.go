@@ -124,15 +124,18 @@ func (x *Exec) launch(ctx context.Context) (*agent.Process, error) {
 	defer cancel()
 	base, s := x.c.rec.Process, x.spec
 	req := &api.Process{Id: x.id, Args: s.Command, Env: mergeEnv(base.Env, s.Env), Cwd: base.WorkingDir, User: base.User,
-		Terminal: s.TTY, Privileged: s.Privileged || x.c.rec.Spec.Privileged}
+		Groups: x.c.rec.Spec.Groups, Terminal: s.TTY}
 	if s.WorkingDir != "" {
 		req.Cwd = s.WorkingDir
 	}
 	if s.User != "" {
-		req.User = s.User
+		req.User, req.Groups = s.User, nil
 	}
 	fail := func(err error) error {
 		return &StartError{startCode(err), fmt.Errorf("exec in container %s: %w", x.c.name(), err)}
+	}
+	if err := x.c.rec.Spec.restrict(req, s.Privileged || x.c.rec.Spec.Privileged); err != nil {
+		return nil, fail(err)
 	}
 	p, err := x.run.client.CreateProcess(ctx, req, agent.Stdio{Stdin: s.Stdin, Stdout: true, Stderr: !s.TTY})
 	if err != nil {

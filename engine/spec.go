@@ -38,6 +38,36 @@ type Spec struct {
 	StopSignal  string // empty: the image's, else SIGTERM
 	StopTimeout *time.Duration
 	Platform    string // "linux/arm64"; empty: the host's
+
+	Domainname string
+	DNS        []netip.Addr // empty: the network's name server
+	DNSSearch  []string
+	DNSOptions []string
+
+	// What processes may do.
+	Groups          []string // further groups of the user, by name or number
+	CapAdd, CapDrop []string // over Docker's fourteen: names, or ALL
+	NoNewPrivileges bool
+	Seccomp         string // empty: Docker's profile; Unconfined; else a profile's JSON
+	MaskedPaths     []string
+	ReadOnlyPaths   []string // nil: Docker's, as with MaskedPaths; empty: none
+	Ulimits         []Ulimit
+	Umask           *uint32           // nil: 022
+	OOMScoreAdj     int               // -1000 to 1000
+	Init            bool              // run the process below an init that reaps and forwards signals
+	Sysctls         map[string]string // of the container's machine
+
+	Tmpfs       map[string]string // path: options, as of mount(8)
+	ShmSize     int64             // of /dev/shm in bytes; 0: 64 MiB
+	Devices     []Device
+	DeviceRules []string // what else may be used: "c 10:200 rwm"
+
+	// What all processes together may use.
+	MemoryReservation      int64 // bytes
+	PidsLimit              int64 // 0: none
+	CPUShares              int64 // 0: the default
+	CpusetCPUs, CpusetMems string
+	IO                     []IOLimit
 }
 
 // Port asks for a TCP port of the container to be published on the host.

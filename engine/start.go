@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -135,7 +134,7 @@ func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 		Name:    c.id,
 		Kernel:  e.options.Kernel,
 		Cmdline: cmdline,
-		CPUs:    int(math.Ceil(spec.CPUs)),
+		CPUs:    spec.machineCPUs(),
 		Memory:  (spec.Memory + machineOverhead + (1<<20 - 1)) &^ (1<<20 - 1),
 		Disks: []vm.Disk{
 			{Path: e.options.InitImage, ReadOnly: true, Serial: diskInit},
@@ -172,7 +171,11 @@ func (r *run) boot(ctx context.Context, config vm.Config) (err error) {
 // launch configures the guest and starts the process.
 func (r *run) launch(ctx context.Context) (err error) {
 	stdio := agent.Stdio{Stdin: r.c.rec.Spec.OpenStdin, Stdout: true, Stderr: !r.c.rec.Spec.TTY}
-	if r.process, err = r.client.Configure(ctx, r.configuration(), stdio); err != nil {
+	config, err := r.configuration()
+	if err != nil {
+		return r.startError(err)
+	}
+	if r.process, err = r.client.Configure(ctx, config, stdio); err != nil {
 		return r.startError(err)
 	}
 	r.clock.lap("configure")
@@ -202,7 +205,7 @@ func (r *run) startError(err error) error {
 }
 
 // configuration is what the guest is told.
-func (r *run) configuration() *api.ConfigureRequest {
+func (r *run) configuration() (*api.ConfigureRequest, error) {
 	c := r.c
 	spec, p := c.rec.Spec, c.rec.Process
 	req := &api.ConfigureRequest{
@@ -210,20 +213,31 @@ func (r *run) configuration() *api.ConfigureRequest {
 		Root: &api.Root{ImageDisk: diskImage, ScratchDisk: diskScratch, ReadOnly: spec.ReadOnly},
 		Interfaces: []*api.Interface{{Name: "eth0", Addresses: []string{r.endpoint.Address.String()},
 			Gateway: r.endpoint.Gateway.String(), Mtu: uint32(r.endpoint.MTU)}},
-		Names: &api.Names{Hostname: spec.Hostname, Nameservers: []string{r.endpoint.DNS.String()},
-			Hosts: r.hosts()},
-		Resources: &api.Resources{MemoryBytes: spec.Memory},
-		Process: &api.Process{Args: p.Args, Env: p.Env, Cwd: p.WorkingDir, User: p.User,
-			Terminal: spec.TTY, Privileged: spec.Privileged},
+		Names:     r.names(),
+		Sysctls:   spec.Sysctls,
+		Resources: spec.resources(),
+		Process: &api.Process{Args: p.Args, Env: p.Env, Cwd: p.WorkingDir, User: p.User, Groups: spec.Groups,
+			Terminal: spec.TTY, Init: spec.Init},
+		MaskedPaths: paths(spec.MaskedPaths), ReadOnlyPaths: paths(spec.ReadOnlyPaths),
+		ShmBytes: spec.ShmSize, DeviceRules: spec.DeviceRules,
 	}
-	if spec.CPUs != math.Trunc(spec.CPUs) {
-		req.Resources.CpuQuotaUs = int64(spec.CPUs * cpuPeriod)
+	var err error
+	if req.Devices, err = spec.devices(); err != nil {
+		return nil, err
 	}
-	return req
+	if req.Mounts, err = spec.tmpfsMounts(); err != nil {
+		return nil, err
+	}
+	return req, spec.restrict(req.Process, spec.Privileged)
 }
 
-// cpuPeriod is the period of cpu.max in microseconds.
-const cpuPeriod = 100_000
+// paths keeps the difference between none and the usual ones.
+func paths(list []string) *api.Paths {
+	if list == nil {
+		return nil
+	}
+	return &api.Paths{Paths: list}
+}
 
 func networkName(s Spec) string {
 	if s.Network == "" {

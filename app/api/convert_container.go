@@ -153,6 +153,7 @@ func toInspect(s engine.Snapshot, image *ocispec.ImageConfig) inspection {
 	for _, p := range s.State.Phases {
 		in.Skerry.Phases = append(in.Skerry.Phases, phase{p.Name, p.Duration.Seconds()})
 	}
+	showProcess(in.HostConfig, s.Spec)
 	in.NetworkSettings = toNetworkSettings(s)
 	return in
 }
@@ -208,7 +209,7 @@ func toPortMap(ports []engine.Port) network.PortMap {
 // toConfig shows the container's and the image's configuration put together.
 func toConfig(s engine.Snapshot, image *ocispec.ImageConfig) *container.Config {
 	c := &container.Config{
-		Hostname: s.Spec.Hostname, User: s.User,
+		Hostname: s.Spec.Hostname, Domainname: s.Spec.Domainname, User: s.User,
 		AttachStdin: s.Spec.OpenStdin && s.Spec.StdinOnce,
 		Tty:         s.Spec.TTY, OpenStdin: s.Spec.OpenStdin, StdinOnce: s.Spec.StdinOnce,
 		Env: nonNil(s.Env), Image: s.Spec.Image, WorkingDir: s.WorkingDir,

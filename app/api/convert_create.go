@@ -44,6 +44,10 @@ func toSpec(req container.CreateRequest) (engine.Spec, error) {
 		d := inSeconds(*c.StopTimeout)
 		spec.StopTimeout = &d
 	}
+	if err := toProcess(&spec, c, h); err != nil {
+		return spec, err
+	}
+	toResources(&spec, &h.Resources)
 	var err error
 	if spec.CPUs, err = cpus(h.Resources); err != nil {
 		return spec, err

@@ -106,11 +106,8 @@ func TestToSpecRefuses(t *testing.T) {
 		{``, `{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b"}]}`, "bind mounts are not implemented yet"},
 		{``, `{"Mounts":[{"Type":"volume","Source":"v","Target":"/b"}]}`, "volumes are not implemented yet"},
 		{`{"Volumes":{"/data":{}}}`, ``, "volumes are not implemented yet"},
-		{``, `{"Tmpfs":{"/tmp":""}}`, "tmpfs mounts are not implemented yet"},
 		{``, `{"RestartPolicy":{"Name":"always"}}`, "restart policies are not implemented yet"},
 		{`{"Healthcheck":{"Test":["CMD","true"]}}`, ``, "health checks are not implemented yet"},
-		{``, `{"CapAdd":["NET_ADMIN"]}`, "adding capabilities is not implemented yet"},
-		{``, `{"Devices":[{"PathOnHost":"/dev/fuse"}]}`, "devices of the host are not implemented yet"},
 		{``, `{"DeviceRequests":[{"Count":-1}]}`, "device requests (GPUs) are not implemented yet"},
 		{``, `{"PidMode":"host"}`, "sharing the PID namespace is not implemented yet"},
 		{``, `{"NetworkMode":"host"}`, "the host's network for containers is not implemented yet"},
@@ -119,10 +116,9 @@ func TestToSpecRefuses(t *testing.T) {
 		{``, `{"LogConfig":{"Type":"syslog"}}`, "the logging driver syslog is not implemented yet"},
 		{``, `{"LogConfig":{"Type":"json-file","Config":{"max-size":"1m"}}}`, "options of the logging driver are not implemented yet"},
 		{``, `{"Memory":67108864,"MemorySwap":134217728}`, "swap is not implemented yet"},
-		{``, `{"PidsLimit":10}`, "limits of the number of processes are not implemented yet"},
-		{``, `{"Ulimits":[{"Name":"nofile","Soft":1,"Hard":1}]}`, "ulimits are not implemented yet"},
-		{``, `{"Dns":["1.1.1.1"]}`, "DNS settings of a container are not implemented yet"},
-		{``, `{"Init":true}`, "an init process of its own (--init) is not implemented yet"},
+		{``, `{"OomKillDisable":true}`, "disabling the OOM killer is not implemented yet"},
+		{``, `{"BlkioWeight":300}`, "weights of block I/O are not implemented yet"},
+		{``, `{"SecurityOpt":["apparmor=mine"]}`, "the security option apparmor is not implemented yet"},
 		{``, `{"PortBindings":{"80/tcp":[{"HostPort":"8000-8010"}]}}`, "choosing a host port from the range 8000-8010 is not implemented yet"},
 	} {
 		t.Run(tt.message, func(t *testing.T) {
@@ -141,6 +137,8 @@ func TestToSpecInvalid(t *testing.T) {
 		`{"RestartPolicy":{"Name":"sometimes"}}`,
 		`{"PortBindings":{"80/tcp":[{"HostPort":"http"}]}}`,
 		`{"PortBindings":{"0/tcp":[{"HostPort":"80"}]}}`,
+		`{"SecurityOpt":["no-new-privileges:perhaps"]}`,
+		`{"SecurityOpt":["secomp=x"]}`,
 	} {
 		if _, err := toSpec(request(t, "", host)); err == nil || status(err) != http.StatusBadRequest {
 			t.Errorf("%s: got %v", host, err)

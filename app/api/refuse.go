@@ -39,8 +39,6 @@ func mountFeatures(c *container.Config, h *container.HostConfig) []feature {
 	features := []feature{
 		{"bind mounts are", len(h.Binds) > 0},
 		{"volumes are", len(c.Volumes) > 0 || len(h.VolumesFrom) > 0 || h.VolumeDriver != ""},
-		{"tmpfs mounts are", len(h.Tmpfs) > 0},
-		{"the size of /dev/shm is", h.ShmSize > 0},
 		{"storage options are", len(h.StorageOpt) > 0},
 	}
 	for _, m := range h.Mounts {
@@ -58,20 +56,8 @@ func processFeatures(c *container.Config, h *container.HostConfig) []feature {
 	return []feature{
 		{"restart policies are", !h.RestartPolicy.IsNone()},
 		{"health checks are", health},
-		{"domain names of containers are", c.Domainname != ""},
 		{"containers without a network are", c.NetworkDisabled},
-		{"an init process of its own (--init) is", h.Init != nil && *h.Init},
-		{"adding capabilities is", len(h.CapAdd) > 0},
-		{"dropping capabilities is", len(h.CapDrop) > 0},
-		{"supplementary groups are", len(h.GroupAdd) > 0},
-		{"security options are", len(h.SecurityOpt) > 0},
-		{"kernel parameters (sysctls) are", len(h.Sysctls) > 0},
-		{"masked paths are", len(h.MaskedPaths) > 0},
-		{"read-only paths are", len(h.ReadonlyPaths) > 0},
-		{"a umask is", h.Umask != nil},
-		{"DNS settings of a container are", len(h.DNS)+len(h.DNSOptions)+len(h.DNSSearch) > 0},
 		{"links between containers are", len(h.Links) > 0},
-		{"adjusting the OOM score is", h.OomScoreAdj != 0},
 		{"annotations are", len(h.Annotations) > 0},
 		{"the logging driver " + h.LogConfig.Type + " is", !knownLog(h.LogConfig.Type)},
 		{"options of the logging driver are", len(h.LogConfig.Config) > 0},
@@ -99,24 +85,16 @@ func namespaceFeatures(h *container.HostConfig) []feature {
 }
 
 func resourceFeatures(r *container.Resources) []feature {
-	blkio := int(r.BlkioWeight) + len(r.BlkioWeightDevice) + len(r.BlkioDeviceReadBps) + len(r.BlkioDeviceWriteBps) +
-		len(r.BlkioDeviceReadIOps) + len(r.BlkioDeviceWriteIOps)
 	return []feature{
-		{"devices of the host are", len(r.Devices)+len(r.DeviceCgroupRules) > 0},
 		{"device requests (GPUs) are", len(r.DeviceRequests) > 0},
-		{"CPU shares are", r.CPUShares != 0},
-		{"choosing CPUs and memory nodes is", r.CpusetCpus != "" || r.CpusetMems != ""},
 		{"real-time scheduling is", r.CPURealtimePeriod != 0 || r.CPURealtimeRuntime != 0},
 		{"a parent cgroup is", r.CgroupParent != ""},
-		{"limits of block I/O are", blkio > 0},
-		{"memory reservations are", r.MemoryReservation != 0},
+		{"weights of block I/O are", r.BlkioWeight != 0 || len(r.BlkioWeightDevice) > 0},
 		// A machine has no swap: memory and swap together are the memory.
 		{"swap is", r.MemorySwap > 0 && r.MemorySwap != r.Memory},
 		// The docker command sends -1 for a swappiness that was not given.
 		{"swappiness is", r.MemorySwappiness != nil && *r.MemorySwappiness != -1},
 		{"disabling the OOM killer is", r.OomKillDisable != nil && *r.OomKillDisable},
-		{"limits of the number of processes are", r.PidsLimit != nil && *r.PidsLimit > 0},
-		{"ulimits are", len(r.Ulimits) > 0},
 		{"Windows' resource limits are", r.CPUCount != 0 || r.CPUPercent != 0 || r.IOMaximumIOps != 0 || r.IOMaximumBandwidth != 0},
 	}
 }

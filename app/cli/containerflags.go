@@ -28,6 +28,7 @@ type containerFlags struct {
 	privileged, readOnly                bool
 	stopSignal                          string
 	stopTimeout                         int
+	process                             processFlags
 	flags                               *pflag.FlagSet
 }
 
@@ -60,6 +61,7 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 0, "seconds that stop waits before it kills; -1 for ever")
+	f.process.register(fs)
 	// -h is the host name, as docker has it; --help stays.
 	fs.Bool("help", false, "help for "+cmd.Name())
 	registerLater(fs)
@@ -70,22 +72,15 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 var laterFlags = []struct{ name, short, why string }{
 	{"volume", "v", "mounting volumes and directories is not supported yet"},
 	{"mount", "", "mounting volumes and directories is not supported yet"},
-	{"tmpfs", "", "tmpfs mounts are not supported yet"},
 	{"restart", "", "restart policies are not supported yet"},
 	{"publish-all", "P", "publishing all ports is not supported yet; name them with -p"},
-	{"cap-add", "", "adding capabilities is not supported yet"},
-	{"cap-drop", "", "dropping capabilities is not supported yet"},
-	{"device", "", "a container's machine has no devices of the host"},
 	{"gpus", "", "GPUs are not supported"},
-	{"dns", "", "choosing name servers is not supported yet"},
 	{"health-cmd", "", "health checks are not supported yet"},
-	{"ulimit", "", "resource limits are not supported yet"},
-	{"sysctl", "", "setting kernel parameters is not supported yet"},
-	{"shm-size", "", "choosing the size of /dev/shm is not supported yet"},
-	{"group-add", "", "additional groups are not supported yet"},
+	{"memory-swappiness", "", "a container's machine does not swap"},
+	{"oom-kill-disable", "", "the kernel's second version of control groups cannot do it"},
+	{"blkio-weight", "", "weights of block I/O are not supported yet; limit it with --device-write-bps and the like"},
 	{"network-alias", "", "further names on the network are not supported yet"},
 	{"ip", "", "choosing an address is not supported yet"},
-	{"security-opt", "", "there is nothing to choose: every container has a kernel of its own"},
 	{"pid", "", "there is nothing to share: every container has a kernel of its own"},
 	{"ipc", "", "there is nothing to share: every container has a kernel of its own"},
 }
@@ -140,6 +135,9 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 		NetworkMode:    container.NetworkMode(f.network),
 	}
 	if err := f.resources(host); err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
+	if err := f.process.apply(config, host); err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
 	if config.ExposedPorts, host.PortBindings, err = parsePorts(f.ports); err != nil {

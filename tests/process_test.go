@@ -1,0 +1,109 @@
+package tests
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestProcessFlags asks for nearly all that a container's processes can be given
+// and looks at it from inside. Apple's scenarios have their numbers in brackets.
+func TestProcessFlags(t *testing.T) {
+	eachClient(t, func(t *testing.T, a *app, client string) {
+		name := "process-" + client
+		a.ok(client, "run", "-d", "--name", name, "--init", "--read-only", "--tmpfs", "/run:size=1m,mode=700", "--tmpfs", "/work:exec",
+			"--shm-size", "2m", "--cap-drop", "ALL", "--cap-add", "CHOWN", "--cap-add", "SYS_TIME", "--security-opt", "no-new-privileges",
+			"--group-add", "2000", "--group-add", "777", "--ulimit", "nofile=1024:2048", "--ulimit", "core=0", "--sysctl", "net.core.somaxconn=4096",
+			"--device", "/dev/fuse", "--device", "/dev/net/tun:/dev/tun:r", "--oom-score-adj", "123", "--pids-limit", "50", "--cpuset-cpus", "0",
+			"--memory", "128m", "--memory-reservation", "32m", "--cpu-shares", "512", "--device-write-bps", "/dev/vdc:8mb",
+			"--domainname", "example.test", "--hostname", "rock", "--dns", "8.8.8.8", "--dns", "8.8.4.4", "--dns-search", "a.test", "--dns-option", "ndots:2",
+			"--add-host", "other:10.1.2.3", testImage, "sleep", "300")
+		for _, check := range []struct{ what, script, want string }{
+			{"capabilities [22-26]", `grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f 2 | sort -u`, "0000000000000000\n0000000002000001\n"},
+			{"no_new_privs and seccomp [75, 77]", `grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | cut -f 2`, "1\n2\n"},
+			{"seccomp", `unshare -U true 2> /dev/null || echo refused`, "refused\n"},
+			{"groups", `id -G`, "0 777 2000\n"},
+			{"limits [64-66]", `ulimit -n; ulimit -H -n; ulimit -c`, "1024\n2048\n0\n"},
+			{"sysctl [73]", `cat /proc/sys/net/core/somaxconn`, "4096\n"},
+			{"devices", `stat -c '%F %t:%T' /dev/fuse /dev/tun; (: > /dev/tun) 2> /dev/null || echo refused`, "character special file a:e5\ncharacter special file a:c8\nrefused\n"},
+			{"tmpfs", `grep -E ' /(run|work|dev/shm) ' /proc/mounts | cut -d ' ' -f 2-4 | sort`,
+				"/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=2048k\n/run tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,mode=700\n/work tmpfs rw,nosuid,nodev,relatime\n"},
+			{"score", `cat /proc/self/oom_score_adj /proc/1/oom_score_adj`, "123\n123\n"},
+			{"control group", `cd /sys/fs/cgroup; cat pids.max cpuset.cpus memory.max memory.low cpu.weight; cut -d ' ' -f 2- io.max`,
+				"50\n0\n134217728\n33554432\n59\nrbps=max wbps=8388608 riops=max wiops=max\n"},
+			{"names [46, 47]", `cat /etc/hostname /proc/sys/kernel/domainname /etc/resolv.conf; grep -E 'rock|other' /etc/hosts | cut -f 2`,
+				"rock\nexample.test\nnameserver 8.8.8.8\nnameserver 8.8.4.4\nsearch a.test\noptions ndots:2\nrock.example.test rock\nother\n"},
+			{"read-only root [45]", `touch /file 2>&1; touch /work/file && echo work`, "touch: /file: Read-only file system\nwork\n"},
+			{"paths [27]", `echo x 2>&1 > /proc/sys/kernel/hostname; grep -c -E ' /(proc/keys|proc/interrupts|sys/firmware) ' /proc/self/mountinfo`,
+				"sh: can't create /proc/sys/kernel/hostname: Read-only file system\n3\n"},
+			{"init", `tr '\0' ' ' < /proc/1/cmdline`, "skerry-init /bin/sleep sleep 300 "},
+			{"orphans [70]", `(sleep 0.1 & sleep 0.1 &); sleep 1; grep -l zombie /proc/[0-9]*/status | wc -l`, "0\n"},
+		} {
+			if out := a.ok(client, "exec", name, "sh", "-c", check.script); out != check.want {
+				t.Errorf("%s: %q, want %q", check.what, out, check.want)
+			}
+		}
+		if out := a.ok(client, "exec", "--privileged", name, "sh", "-c", "mount -o remount,rw / && unshare -U true && echo all"); out != "all\n" {
+			t.Errorf("a privileged exec: %q", out)
+		}
+		want := "[CAP_CHOWN CAP_SYS_TIME] [ALL] true 2097152 1024:2048 50 map[net.core.somaxconn:4096] [no-new-privileges] /dev/fuse example.test\n"
+		if out := a.ok(client, "inspect", "-f", `{{with .HostConfig}}{{.CapAdd}} {{.CapDrop}} {{.Init}} {{.ShmSize}} {{with index .Ulimits 0}}{{.Soft}}:{{.Hard}}{{end}} `+
+			`{{.PidsLimit}} {{.Sysctls}} {{.SecurityOpt}} {{(index .Devices 0).PathOnHost}}{{end}} {{.Config.Domainname}}`, name); out != want {
+			t.Errorf("inspect: %q, want %q", out, want)
+		}
+		a.ok(client, "kill", "-s", "TERM", name)
+		if status := a.ok(client, "wait", name); status != "143\n" { // [69]
+			t.Errorf("after SIGTERM the init ended with %q", status)
+		}
+		a.ok(client, "rm", name)
+	})
+}
+
+// TestSeccompProfile runs with a profile of the user's, and with none.
+func TestSeccompProfile(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "profile.json")
+	if err := os.WriteFile(profile, []byte(`{"defaultAction": "SCMP_ACT_ALLOW", "archMap": [{"architecture": "SCMP_ARCH_X86_64"}],
+		"syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	eachClient(t, func(t *testing.T, a *app, client string) {
+		r := a.do(nil, client, "run", "--rm", "--security-opt", "seccomp="+profile, testImage, "sh", "-c", "unshare -U true; mkdir /x")
+		if r.code != 1 || !strings.Contains(r.stderr, "No space left") {
+			t.Errorf("with a profile: %d %q %q", r.code, r.stdout, r.stderr)
+		}
+		out := a.ok(client, "run", "--rm", "--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined", "--init", testImage,
+			"sh", "-c", "grep Seccomp: /proc/self/status | cut -f 2; grep -c /proc/keys /proc/mounts; echo 1 > /proc/sys/vm/swappiness && echo hello from init") // [67]
+		if out != "0\n0\nhello from init\n" {
+			t.Errorf("unconfined: %q", out)
+		}
+	})
+}
+
+// TestProcessRefusals wants what cannot be refused by name, before a machine is
+// made for it.
+func TestProcessRefusals(t *testing.T) {
+	eachClient(t, func(t *testing.T, a *app, client string) {
+		for _, test := range []struct{ flags, want string }{
+			{"--cap-add FLY", "fly"},
+			{"--security-opt apparmor=mine", "apparmor is not implemented"},
+			{"--security-opt nonsense", "nonsense"},
+			{"--cpuset-cpus 100", "cpuset"},
+			{"--memory 64m --memory-swap 128m", "swap is not implemented"},
+			{"--oom-score-adj 2000", "oom score"},
+			{"--tmpfs /x:bogus", "bogus"},
+			{"--device-cgroup-rule x", "x"},
+			{"--memory 64m --memory-reservation 128m", "reservation"},
+		} {
+			args := append(append([]string{"create"}, strings.Fields(test.flags)...), testImage)
+			r := a.do(nil, client, args...)
+			if r.code == 0 || !strings.Contains(strings.ToLower(r.stderr), test.want) {
+				t.Errorf("%s: %d %q", test.flags, r.code, r.stderr)
+			}
+		}
+		r := a.do(nil, client, "run", "--rm", "--device", "/dev/nonesuch", testImage, "true")
+		if r.code == 0 || !strings.Contains(r.stderr, "/dev/nonesuch") {
+			t.Errorf("a device that is not there: %d %q", r.code, r.stderr)
+		}
+	})
+}

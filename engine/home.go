@@ -16,6 +16,7 @@ func (h home) containers() string         { return filepath.Join(string(h), "con
 func (h home) container(id string) string { return filepath.Join(h.containers(), id) }
 func (h home) record(id string) string    { return filepath.Join(h.container(id), "container.json") }
 func (h home) scratch(id string) string   { return filepath.Join(h.container(id), "scratch.ext4") }
+func (h home) swap(id string) string      { return filepath.Join(h.container(id), "swap") }
 func (h home) output(id string) string    { return filepath.Join(h.container(id), "output") }
 func (h home) console(id string) string   { return filepath.Join(h.container(id), "console") }
 

@@ -79,6 +79,7 @@ func TestCheckProcess(t *testing.T) {
 	for want, s := range map[string]Spec{
 		"reservation": {MemoryReservation: 2 << 20}, "CPUs 0 to 1": {CpusetCPUs: "1-2"}, "use a list": {CpusetCPUs: "2-1"},
 		"node 0": {CpusetMems: "1"}, "oom score": {OOMScoreAdj: 1001}, "negative": {ShmSize: -1},
+		"together": {MemorySwap: 1},
 	} {
 		s.CPUs, s.Memory = 1.5, 1<<20
 		if err := s.checkResources(); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), want) {

@@ -26,7 +26,7 @@ func (s *Spec) machineCPUs() int { return int(math.Ceil(s.CPUs)) }
 
 // resources are the limits of all processes together.
 func (s *Spec) resources() *api.Resources {
-	r := &api.Resources{MemoryBytes: s.Memory, MemoryLowBytes: s.MemoryReservation, Pids: s.PidsLimit,
+	r := &api.Resources{MemoryBytes: s.Memory, MemoryLowBytes: s.MemoryReservation, SwapBytes: s.swapBytes(), Pids: s.PidsLimit,
 		CpuWeight: cpuWeight(s.CPUShares), Cpus: s.CpusetCPUs, MemoryNodes: s.CpusetMems}
 	if s.CPUs != math.Trunc(s.CPUs) {
 		r.CpuQuotaUs = int64(s.CPUs * cpuPeriod)
@@ -59,6 +59,9 @@ func (s *Spec) checkResources() error {
 	}
 	if s.MemoryReservation < 0 || s.MemoryReservation > s.Memory {
 		return bad("a memory reservation of %d bytes: the limit is %d, ask for less", s.MemoryReservation, s.Memory)
+	}
+	if s.MemorySwap != 0 && s.MemorySwap < s.Memory {
+		return bad("%d bytes of memory and swap together: the memory alone is %d, ask for at least that", s.MemorySwap, s.Memory)
 	}
 	if s.CPUShares < 0 || s.PidsLimit < 0 || s.ShmSize < 0 {
 		return bad("CPU shares, the limit of processes and the size of /dev/shm cannot be negative")

@@ -165,6 +165,7 @@ func (r *run) release(flush bool) {
 		}
 		cancel()
 	}
+	r.removeSwap()
 	if r.link != nil {
 		r.link.Close()
 	}

@@ -64,6 +64,7 @@ type Spec struct {
 
 	// What all processes together may use.
 	MemoryReservation      int64 // bytes
+	MemorySwap             int64 // memory and swap together, in bytes; 0: the machine does not swap
 	PidsLimit              int64 // 0: none
 	CPUShares              int64 // 0: the default
 	CpusetCPUs, CpusetMems string

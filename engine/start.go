@@ -23,6 +23,7 @@ const (
 	diskInit    = "init"
 	diskImage   = "image"
 	diskScratch = "scratch"
+	diskSwap    = "swap"
 )
 
 // machineOverhead is the memory a machine has beyond its container's limit, for
@@ -127,10 +128,11 @@ func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 		return err
 	})
 	g.Go(func() error { return r.publish(gctx, spec.Ports) })
+	g.Go(r.makeSwap)
 	if err := g.Wait(); err != nil {
 		return vm.Config{}, fmt.Errorf("start container %s: %w", c.name(), err)
 	}
-	return vm.Config{
+	config := vm.Config{
 		Name:    c.id,
 		Kernel:  e.options.Kernel,
 		Cmdline: cmdline,
@@ -143,7 +145,11 @@ func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 		},
 		NICs:    []vm.NIC{{MAC: r.endpoint.MAC, MTU: r.endpoint.MTU, File: r.endpoint.File}},
 		Console: e.console(c.id),
-	}, nil
+	}
+	if spec.swapBytes() > 0 {
+		config.Disks = append(config.Disks, vm.Disk{Path: e.home.swap(c.id), Serial: diskSwap})
+	}
+	return config, nil
 }
 
 // boot starts the machine and waits for its agent.
@@ -220,6 +226,9 @@ func (r *run) configuration() (*api.ConfigureRequest, error) {
 			Terminal: spec.TTY, Init: spec.Init},
 		MaskedPaths: paths(spec.MaskedPaths), ReadOnlyPaths: paths(spec.ReadOnlyPaths),
 		ShmBytes: spec.ShmSize, DeviceRules: spec.DeviceRules,
+	}
+	if spec.swapBytes() > 0 {
+		req.SwapDisk = diskSwap
 	}
 	var err error
 	if req.Devices, err = spec.devices(); err != nil {

@@ -27,7 +27,7 @@ func TestProcessFlags(t *testing.T) {
 			{"limits [64-66]", `ulimit -n; ulimit -H -n; ulimit -c`, "1024\n2048\n0\n"},
 			{"sysctl [73]", `cat /proc/sys/net/core/somaxconn`, "4096\n"},
 			{"devices", `stat -c '%F %t:%T' /dev/fuse /dev/tun; (: > /dev/tun) 2> /dev/null || echo refused`, "character special file a:e5\ncharacter special file a:c8\nrefused\n"},
-			{"tmpfs", `grep -E ' /(run|work|dev/shm) ' /proc/mounts | cut -d ' ' -f 2-4 | sort`,
+			{"tmpfs", `grep -E ' /(run|work|dev/shm) ' /proc/mounts | cut -d ' ' -f 2-4 | sed s/,inode64// | sort`,
 				"/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=2048k\n/run tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,mode=700\n/work tmpfs rw,nosuid,nodev,relatime\n"},
 			{"score", `cat /proc/self/oom_score_adj /proc/1/oom_score_adj`, "123\n123\n"},
 			{"control group", `cd /sys/fs/cgroup; cat pids.max cpuset.cpus memory.max memory.low cpu.weight; cut -d ' ' -f 2- io.max`,
@@ -48,7 +48,7 @@ func TestProcessFlags(t *testing.T) {
 			t.Errorf("a privileged exec: %q", out)
 		}
 		want := "[CAP_CHOWN CAP_SYS_TIME] [ALL] true 2097152 1024:2048 50 map[net.core.somaxconn:4096] [no-new-privileges] /dev/fuse example.test\n"
-		if out := a.ok(client, "inspect", "-f", `{{with .HostConfig}}{{.CapAdd}} {{.CapDrop}} {{.Init}} {{.ShmSize}} {{with index .Ulimits 0}}{{.Soft}}:{{.Hard}}{{end}} `+
+		if out := a.ok(client, "inspect", "-f", `{{with .HostConfig}}{{.CapAdd}} {{.CapDrop}} {{.Init}} {{.ShmSize}} {{range .Ulimits}}{{if eq .Name "nofile"}}{{.Soft}}:{{.Hard}}{{end}}{{end}} `+
 			`{{.PidsLimit}} {{.Sysctls}} {{.SecurityOpt}} {{(index .Devices 0).PathOnHost}}{{end}} {{.Config.Domainname}}`, name); out != want {
 			t.Errorf("inspect: %q, want %q", out, want)
 		}
@@ -80,6 +80,21 @@ func TestSeccompProfile(t *testing.T) {
 	})
 }
 
+// TestSwap has a container use more memory than its limit. A test without swap
+// would be killed.
+func TestSwap(t *testing.T) {
+	eachClient(t, func(t *testing.T, a *app, client string) {
+		const use = "dd if=/dev/zero of=/dev/null bs=90M count=1 2> /dev/null && echo done"
+		if out := a.ok(client, "run", "--rm", "-m", "64m", "--memory-swap", "192m", testImage, "sh", "-c",
+			"cat /sys/fs/cgroup/memory.swap.max; "+use); out != "134217728\ndone\n" {
+			t.Errorf("with swap: %q", out)
+		}
+		if client == "skerry" {
+			a.fails(137, "", client, "run", "--rm", "-m", "64m", testImage, "sh", "-c", "exec dd if=/dev/zero of=/dev/null bs=90M count=1")
+		}
+	})
+}
+
 // TestProcessRefusals wants what cannot be refused by name, before a machine is
 // made for it.
 func TestProcessRefusals(t *testing.T) {
@@ -89,7 +104,7 @@ func TestProcessRefusals(t *testing.T) {
 			{"--security-opt apparmor=mine", "apparmor is not implemented"},
 			{"--security-opt nonsense", "nonsense"},
 			{"--cpuset-cpus 100", "cpuset"},
-			{"--memory 64m --memory-swap 128m", "swap is not implemented"},
+			{"--memory 64m --memory-swap 32m", "swap"},
 			{"--oom-score-adj 2000", "oom score"},
 			{"--tmpfs /x:bogus", "bogus"},
 			{"--device-cgroup-rule x", "x"},

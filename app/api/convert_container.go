@@ -142,7 +142,7 @@ func toInspect(s engine.Snapshot, image *ocispec.ImageConfig) inspection {
 				Privileged:     s.Spec.Privileged,
 				ReadonlyRootfs: s.Spec.ReadOnly,
 				Runtime:        runtimeName,
-				Resources: container.Resources{Memory: s.Spec.Memory, MemorySwap: s.Spec.Memory,
+				Resources: container.Resources{Memory: s.Spec.Memory,
 					NanoCPUs: int64(s.Spec.CPUs * 1e9)},
 			},
 			Mounts: []container.MountPoint{},

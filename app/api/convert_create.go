@@ -47,7 +47,9 @@ func toSpec(req container.CreateRequest) (engine.Spec, error) {
 	if err := toProcess(&spec, c, h); err != nil {
 		return spec, err
 	}
-	toResources(&spec, &h.Resources)
+	if err := toResources(&spec, &h.Resources); err != nil {
+		return spec, err
+	}
 	var err error
 	if spec.CPUs, err = cpus(h.Resources); err != nil {
 		return spec, err

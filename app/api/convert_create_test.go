@@ -75,6 +75,8 @@ func TestToSpec(t *testing.T) {
 		"quota":                   {``, `{"CpuQuota":50000}`, func(s engine.Spec) any { return s.CPUs }, 0.5},
 		"quota and period":        {``, `{"CpuQuota":50000,"CpuPeriod":25000}`, func(s engine.Spec) any { return s.CPUs }, 2.0},
 		"no quota":                {``, `{"CpuQuota":-1}`, func(s engine.Spec) any { return s.CPUs }, 0.0},
+		"memory and swap":         {``, `{"Memory":67108864,"MemorySwap":134217728}`, func(s engine.Spec) any { return s.MemorySwap }, int64(128 << 20)},
+		"swap without a limit":    {``, `{"Memory":67108864,"MemorySwap":-1}`, func(s engine.Spec) any { return s.MemorySwap }, int64(0)},
 		"memory without swap":     {``, `{"Memory":67108864,"MemorySwap":67108864}`, func(s engine.Spec) any { return s.Memory }, int64(64 << 20)},
 		"stop timeout":            {`{"StopTimeout":3}`, ``, func(s engine.Spec) any { return *s.StopTimeout }, 3 * time.Second},
 		"stop for ever":           {`{"StopTimeout":-1}`, ``, func(s engine.Spec) any { return *s.StopTimeout < 0 }, true},
@@ -115,7 +117,6 @@ func TestToSpecRefuses(t *testing.T) {
 		{``, `{"NetworkMode":"container:x"}`, "sharing another container's network is not implemented yet"},
 		{``, `{"LogConfig":{"Type":"syslog"}}`, "the logging driver syslog is not implemented yet"},
 		{``, `{"LogConfig":{"Type":"json-file","Config":{"max-size":"1m"}}}`, "options of the logging driver are not implemented yet"},
-		{``, `{"Memory":67108864,"MemorySwap":134217728}`, "swap is not implemented yet"},
 		{``, `{"OomKillDisable":true}`, "disabling the OOM killer is not implemented yet"},
 		{``, `{"BlkioWeight":300}`, "weights of block I/O are not implemented yet"},
 		{``, `{"SecurityOpt":["apparmor=mine"]}`, "the security option apparmor is not implemented yet"},
@@ -139,6 +140,7 @@ func TestToSpecInvalid(t *testing.T) {
 		`{"PortBindings":{"0/tcp":[{"HostPort":"80"}]}}`,
 		`{"SecurityOpt":["no-new-privileges:perhaps"]}`,
 		`{"SecurityOpt":["secomp=x"]}`,
+		`{"MemorySwap":134217728}`,
 	} {
 		if _, err := toSpec(request(t, "", host)); err == nil || status(err) != http.StatusBadRequest {
 			t.Errorf("%s: got %v", host, err)

@@ -65,14 +65,22 @@ func toSecurity(spec *engine.Spec, options []string) error {
 	return nil
 }
 
-// toResources converts what all processes together may use.
-func toResources(spec *engine.Spec, r *container.Resources) {
+// toResources converts what all processes together may use. Without a limit of
+// both, -1, a machine has no swap, as a host may have none.
+func toResources(spec *engine.Spec, r *container.Resources) error {
+	switch {
+	case r.MemorySwap > 0 && r.Memory == 0:
+		return invalid("memory and swap together are limited, so give a limit of the memory as well")
+	case r.MemorySwap > 0 && r.MemorySwap != r.Memory:
+		spec.MemorySwap = r.MemorySwap
+	}
 	spec.MemoryReservation, spec.CPUShares = r.MemoryReservation, r.CPUShares
 	spec.CpusetCPUs, spec.CpusetMems = r.CpusetCpus, r.CpusetMems
 	if r.PidsLimit != nil && *r.PidsLimit > 0 {
 		spec.PidsLimit = *r.PidsLimit
 	}
 	spec.IO = toIO(r)
+	return nil
 }
 
 // throttles are Docker's four lists of limits, with the field of ours for each.
@@ -140,6 +148,9 @@ func showProcess(h *container.HostConfig, s engine.Spec) {
 	}
 	r.DeviceCgroupRules = s.DeviceRules
 	r.MemoryReservation, r.CPUShares, r.CpusetCpus, r.CpusetMems = s.MemoryReservation, s.CPUShares, s.CpusetCPUs, s.CpusetMems
+	if r.MemorySwap = s.MemorySwap; r.MemorySwap == 0 {
+		r.MemorySwap = s.Memory
+	}
 	if s.PidsLimit > 0 {
 		r.PidsLimit = &s.PidsLimit
 	}

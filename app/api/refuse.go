@@ -90,8 +90,6 @@ func resourceFeatures(r *container.Resources) []feature {
 		{"real-time scheduling is", r.CPURealtimePeriod != 0 || r.CPURealtimeRuntime != 0},
 		{"a parent cgroup is", r.CgroupParent != ""},
 		{"weights of block I/O are", r.BlkioWeight != 0 || len(r.BlkioWeightDevice) > 0},
-		// A machine has no swap: memory and swap together are the memory.
-		{"swap is", r.MemorySwap > 0 && r.MemorySwap != r.Memory},
 		// The docker command sends -1 for a swappiness that was not given.
 		{"swappiness is", r.MemorySwappiness != nil && *r.MemorySwappiness != -1},
 		{"disabling the OOM killer is", r.OomKillDisable != nil && *r.OomKillDisable},

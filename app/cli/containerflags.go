@@ -76,7 +76,7 @@ var laterFlags = []struct{ name, short, why string }{
 	{"publish-all", "P", "publishing all ports is not supported yet; name them with -p"},
 	{"gpus", "", "GPUs are not supported"},
 	{"health-cmd", "", "health checks are not supported yet"},
-	{"memory-swappiness", "", "a container's machine does not swap"},
+	{"memory-swappiness", "", "the kernel's second version of control groups has none"},
 	{"oom-kill-disable", "", "the kernel's second version of control groups cannot do it"},
 	{"blkio-weight", "", "weights of block I/O are not supported yet; limit it with --device-write-bps and the like"},
 	{"network-alias", "", "further names on the network are not supported yet"},

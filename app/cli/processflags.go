@@ -56,7 +56,7 @@ func (f *processFlags) register(fs *pflag.FlagSet) {
 	fs.Int64Var(&f.cpuQuota, "cpu-quota", 0, "CPU time in each period in microseconds")
 	fs.StringVar(&f.cpusetCpus, "cpuset-cpus", "", "CPUs of its machine to use, such as 0-1")
 	fs.StringVar(&f.cpusetMems, "cpuset-mems", "", "memory nodes of its machine to use, such as 0")
-	fs.StringVar(&f.memorySwap, "memory-swap", "", "memory and swap together: the same as --memory, or -1")
+	fs.StringVar(&f.memorySwap, "memory-swap", "", "memory and swap together, such as 1g; -1 for no limit of its own")
 	fs.StringVar(&f.memoryReservation, "memory-reservation", "", "memory that is kept for the container, such as 64m")
 	fs.StringArrayVar(&f.readBps, "device-read-bps", nil, "limit reads from a device of its machine: path:bytes a second, such as /dev/vdc:1mb")
 	fs.StringArrayVar(&f.writeBps, "device-write-bps", nil, "limit writes likewise")

@@ -181,6 +181,7 @@ type ConfigureRequest struct {
 	ShmBytes      int64                  `protobuf:"varint,22,opt,name=shm_bytes,json=shmBytes,proto3" json:"shm_bytes,omitempty"`                 // size of /dev/shm; 0: 64 MiB
 	Devices       []*Device              `protobuf:"bytes,23,rep,name=devices,proto3" json:"devices,omitempty"`                                    // beside the usual ones
 	DeviceRules   []string               `protobuf:"bytes,24,rep,name=device_rules,json=deviceRules,proto3" json:"device_rules,omitempty"`         // what else may be used: "c 10:* rwm", as in cgroup-v1/devices.rst
+	SwapDisk      string                 `protobuf:"bytes,25,opt,name=swap_disk,json=swapDisk,proto3" json:"swap_disk,omitempty"`                  // a disk to swap to, by its serial; empty: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -304,6 +305,13 @@ func (x *ConfigureRequest) GetDeviceRules() []string {
 		return x.DeviceRules
 	}
 	return nil
+}
+
+func (x *ConfigureRequest) GetSwapDisk() string {
+	if x != nil {
+		return x.SwapDisk
+	}
+	return ""
 }
 
 // Paths are paths inside the container.
@@ -792,6 +800,7 @@ type Resources struct {
 	MemoryNodes    string                 `protobuf:"bytes,22,opt,name=memory_nodes,json=memoryNodes,proto3" json:"memory_nodes,omitempty"`             // cpuset.mems; empty: all
 	MemoryLowBytes int64                  `protobuf:"varint,23,opt,name=memory_low_bytes,json=memoryLowBytes,proto3" json:"memory_low_bytes,omitempty"` // memory.low; 0: nothing is reserved
 	Io             []*IOLimit             `protobuf:"bytes,24,rep,name=io,proto3" json:"io,omitempty"`
+	SwapBytes      int64                  `protobuf:"varint,25,opt,name=swap_bytes,json=swapBytes,proto3" json:"swap_bytes,omitempty"` // memory.swap.max; 0: no limit
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -880,6 +889,13 @@ func (x *Resources) GetIo() []*IOLimit {
 		return x.Io
 	}
 	return nil
+}
+
+func (x *Resources) GetSwapBytes() int64 {
+	if x != nil {
+		return x.SwapBytes
+	}
+	return 0
 }
 
 // IOLimit bounds what is read from and written to a device of the machine. 0:
@@ -2986,7 +3002,7 @@ const file_agent_proto_rawDesc = "" +
 	"open_files\x18\a \x01(\rR\topenFiles\x12\x1e\n" +
 	"\n" +
 	"goroutines\x18\b \x01(\rR\n" +
-	"goroutines\"\xe9\x05\n" +
+	"goroutines\"\x86\x06\n" +
 	"\x10ConfigureRequest\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12)\n" +
 	"\x04root\x18\x02 \x01(\v2\x15.skerry.guest.v1.RootR\x04root\x12.\n" +
@@ -3002,7 +3018,8 @@ const file_agent_proto_rawDesc = "" +
 	"\x0fread_only_paths\x18\x15 \x01(\v2\x16.skerry.guest.v1.PathsR\rreadOnlyPaths\x12\x1b\n" +
 	"\tshm_bytes\x18\x16 \x01(\x03R\bshmBytes\x121\n" +
 	"\adevices\x18\x17 \x03(\v2\x17.skerry.guest.v1.DeviceR\adevices\x12!\n" +
-	"\fdevice_rules\x18\x18 \x03(\tR\vdeviceRules\x1a:\n" +
+	"\fdevice_rules\x18\x18 \x03(\tR\vdeviceRules\x12\x1b\n" +
+	"\tswap_disk\x18\x19 \x01(\tR\bswapDisk\x1a:\n" +
 	"\fSysctlsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1d\n" +
@@ -3039,7 +3056,7 @@ const file_agent_proto_rawDesc = "" +
 	"\x05hosts\x18\x06 \x03(\v2\x15.skerry.guest.v1.HostR\x05hosts\"6\n" +
 	"\x04Host\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05names\x18\x02 \x03(\tR\x05names\"\x8e\x02\n" +
+	"\x05names\x18\x02 \x03(\tR\x05names\"\xad\x02\n" +
 	"\tResources\x12!\n" +
 	"\fmemory_bytes\x18\x01 \x01(\x03R\vmemoryBytes\x12 \n" +
 	"\fcpu_quota_us\x18\x02 \x01(\x03R\n" +
@@ -3050,7 +3067,9 @@ const file_agent_proto_rawDesc = "" +
 	"\x04cpus\x18\x15 \x01(\tR\x04cpus\x12!\n" +
 	"\fmemory_nodes\x18\x16 \x01(\tR\vmemoryNodes\x12(\n" +
 	"\x10memory_low_bytes\x18\x17 \x01(\x03R\x0ememoryLowBytes\x12(\n" +
-	"\x02io\x18\x18 \x03(\v2\x18.skerry.guest.v1.IOLimitR\x02io\"\xb5\x01\n" +
+	"\x02io\x18\x18 \x03(\v2\x18.skerry.guest.v1.IOLimitR\x02io\x12\x1d\n" +
+	"\n" +
+	"swap_bytes\x18\x19 \x01(\x03R\tswapBytes\"\xb5\x01\n" +
 	"\aIOLimit\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1d\n" +
 	"\n" +

@@ -74,6 +74,10 @@ func Limit(r *api.Resources) error {
 	}
 	number("memory.max", r.GetMemoryBytes())
 	number("memory.low", r.GetMemoryLowBytes())
+	if n := r.GetSwapBytes(); n > 0 {
+		number("memory.swap.max", n)
+		errs = append(errs, write(agent, "memory.swap.max", "0")) // vminitd answers at once
+	}
 	number("pids.max", r.GetPids())
 	number("cpu.weight", int64(r.GetCpuWeight()))
 	if n := r.GetCpuQuotaUs(); n > 0 {

@@ -65,6 +65,11 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 	if err := launch.SetSysctls(machineSysctls); err != nil {
 		return err
 	}
+	if r.SwapDisk != "" {
+		if err := disk.Swap(r.SwapDisk); err != nil {
+			return err
+		}
+	}
 	if err := s.table.Limit(r.Resources); err != nil {
 		return err
 	}

@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// swapHeader is what swap space has beside the pages in it, at most, in bytes.
+const swapHeader = 64 << 10
+
+// swapBytes is how much of the container's memory may be swapped.
+func (s *Spec) swapBytes() int64 {
+	if s.MemorySwap == 0 {
+		return 0
+	}
+	return s.MemorySwap - s.Memory
+}
+
+// makeSwap makes the file that the machine swaps to. It takes up what is
+// swapped, and goes with the run.
+func (r *run) makeSwap() error {
+	path, size := r.c.engine.home.swap(r.c.id), r.c.rec.Spec.swapBytes()
+	if size == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("make swap space: %w", err)
+	}
+	defer f.Close()
+	if err := f.Truncate((size + 2*swapHeader - 1) &^ (swapHeader - 1)); err != nil {
+		return fmt.Errorf("make swap space: %w", err)
+	}
+	return nil
+}
+
+func (r *run) removeSwap() {
+	if r.c.rec.Spec.swapBytes() == 0 {
+		return
+	}
+	if err := os.Remove(r.c.engine.home.swap(r.c.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.log.Warn("remove swap space", "error", err)
+	}
+}

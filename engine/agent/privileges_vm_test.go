@@ -180,6 +180,7 @@ func (g *guest) testPaths(t *testing.T) {
 			t.Errorf("%s: %+v", command, r)
 		}
 	}
+	g.want(t, "/opt/tools/hello", "hello from tools") // no more than read-only
 	// What was asked for is all.
 	g.want(t, "echo 4321 > /proc/sys/kernel/msgmax; cat /proc/sys/kernel/msgmax", "4321")
 	g.want(t, "df -k /dev/shm | awk 'END {print $2}'; stat -c %a /root /fresh", "1024\n755\n1777")

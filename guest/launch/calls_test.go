@@ -3,6 +3,7 @@
 package launch
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/skerry-app/skerry/guest/api"
 )
 
 // testCgroup returns a control group of the test's own.
@@ -157,4 +160,50 @@ func TestForkMany(t *testing.T) {
 			t.Fatalf("exit status %d", code)
 		}
 	}
+}
+
+// TestForkRestricted has a process take on limits, capabilities and a filter.
+func TestForkRestricted(t *testing.T) {
+	group := testCgroup(t)
+	out := filepath.Join(t.TempDir(), "out")
+	f, err := os.Create(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	// if (number == SYS_setsid) return ERRNO(EOPNOTSUPP); return ALLOW;
+	filter, err := binary.Append(nil, binary.NativeEndian, []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, {Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_SETSID},
+		{Code: unix.BPF_RET, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EOPNOTSUPP)}, {Code: unix.BPF_RET, K: unix.SECCOMP_RET_ALLOW}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &calls{}
+	c.add("stdout", unix.SYS_DUP3, f.Fd(), 1, 0)
+	setLimits(c, []*api.Rlimit{{Resource: unix.RLIMIT_NOFILE, Soft: 33, Hard: 44}})
+	setFilter(c, filter)
+	identity{uid: 1234, gid: 1234, groups: []int{1234}}.assume(c, true)
+	const kill = 1 << unix.CAP_KILL
+	setCapabilities(c, &api.Capabilities{Effective: kill, Permitted: kill, Inheritable: kill, Ambient: kill})
+	execute(c, "/bin/sh", "-c", "ulimit -n; ulimit -Hn; grep -E 'CapEff|CapAmb|Seccomp:|^Uid' /proc/self/status | tr -s '\\t' ' '")
+	pid, pidfd, err := c.fork(group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end(t, pid, pidfd)
+	got, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "33\n44\nUid: 1234 1234 1234 1234\nCapEff: 0000000000000020\nCapAmb: 0000000000000020\nSeccomp: 2\n"; string(got) != want {
+		t.Errorf("it wrote %q, want %q", got, want)
+	}
+	c = &calls{}
+	setFilter(c, filter)
+	c.add("session", unix.SYS_SETSID)
+	execute(c, "/bin/true")
+	if _, _, err := c.fork(group); !errors.Is(err, unix.EOPNOTSUPP) {
+		t.Errorf("what the filter refuses: %v", err)
+	}
+	unix.Wait4(-1, nil, 0, nil)
 }

@@ -23,8 +23,9 @@ func setLimits(list *calls, limits []*api.Rlimit) {
 	}
 }
 
-// score is vminitd's own /proc/self/oom_score_adj, which a process inherits.
-// vminitd may have any: the kernel never kills the machine's init.
+// score is vminitd's own /proc/self/oom_score_adj, which a process inherits;
+// processes are forked one at a time (process.Reaper). vminitd may have any: the
+// kernel never kills the machine's init.
 type score struct{ f *os.File }
 
 // openScore opens it while /proc is the machine's; nil when the process is to

@@ -128,6 +128,7 @@ func guarded(asked *api.Paths, usual []string, privileged bool) []string {
 type place struct {
 	path      string
 	directory bool
+	flags     uintptr // of the mount that it is on, as a new one over it must keep them
 }
 
 // present finds the paths below /proc, or all others. /proc comes last into
@@ -138,9 +139,15 @@ func present(paths []string, proc bool) (there []place) {
 		if strings.HasPrefix(path, "/proc/") != proc {
 			continue
 		}
-		if st, err := os.Stat(path); err == nil {
-			there = append(there, place{path, st.IsDir()})
+		st, err := os.Stat(path)
+		if err != nil {
+			continue
 		}
+		p := place{path, st.IsDir(), noSuidDevExec}
+		if fs := (unix.Statfs_t{}); !proc && unix.Statfs(path, &fs) == nil {
+			p.flags &= uintptr(fs.Flags) // ST_NOSUID is MS_NOSUID, and so on
+		}
+		there = append(there, p)
 	}
 	return there
 }

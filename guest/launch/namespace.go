@@ -143,6 +143,6 @@ func (r *Root) finish(list *calls) {
 	}
 	for _, m := range r.readOnly {
 		list.mount(m.path, m.path, "", unix.MS_BIND|unix.MS_REC, "")
-		list.mount("", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|noSuidDevExec, "")
+		list.mount("", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|m.flags, "")
 	}
 }

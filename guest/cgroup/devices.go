@@ -94,7 +94,7 @@ type instruction struct {
 
 // Registers of the program that decides.
 const (
-	answer, context, kind, access, major, minor = 0, 1, 2, 3, 4, 5
+	answer, argument, kind, access, major, minor = 0, 1, 2, 3, 4, 5
 )
 
 // Instructions that it is made of.
@@ -111,8 +111,8 @@ const (
 // unpack reads struct bpf_cgroup_dev_ctx (linux/bpf.h).
 func unpack() []instruction {
 	return []instruction{
-		{load, context<<4 | kind, 0, 0}, {copyWord, kind<<4 | access, 0, 0}, {and, kind, 0, 0xffff}, {shiftRight, access, 0, 16},
-		{load, context<<4 | major, 4, 0}, {load, context<<4 | minor, 8, 0},
+		{load, argument<<4 | kind, 0, 0}, {copyWord, kind<<4 | access, 0, 0}, {and, kind, 0, 0xffff}, {shiftRight, access, 0, 16},
+		{load, argument<<4 | major, 4, 0}, {load, argument<<4 | minor, 8, 0},
 	}
 }
 
@@ -125,9 +125,9 @@ func (r deviceRule) program() []instruction {
 	if r.kind != 0 {
 		code = append(code, instruction{unless, kind, 0, r.kind})
 	}
-	if r.access != every { // what is wanted beyond it; the context is not needed any more
-		code = append(code, instruction{copyWord, access<<4 | context, 0, 0}, instruction{and, context, 0, ^r.access},
-			instruction{unless, context, 0, 0})
+	if r.access != every { // what is wanted beyond it; the argument is not needed any more
+		code = append(code, instruction{copyWord, access<<4 | argument, 0, 0}, instruction{and, argument, 0, ^r.access},
+			instruction{unless, argument, 0, 0})
 	}
 	if r.major >= 0 {
 		code = append(code, instruction{unless, major, 0, r.major})

@@ -18,12 +18,17 @@ import (
 type device interface {
 	// features are the device's own virtio feature bits.
 	features() uint64
-	// config is the device's configuration space.
+	// config is the device's configuration space, nil where the front-end has
+	// it.
 	config() []byte
 	// started and stopped are called with the lock held when queue i begins
 	// and ends; after stopped the queue must not be touched.
 	started(i int)
 	stopped(i int)
+	// settle is called with the lock held before guest memory that rings use is
+	// unmapped, and returns when nothing of the device is in it outside the
+	// lock. Running queues are notified afterwards.
+	settle()
 	// kicked is called without the lock when the driver has notified queue i.
 	kicked(i int)
 	// gone is called with the lock held when the front-end has left.
@@ -143,7 +148,11 @@ func (b *backend) handle(m *message) (answer []byte, err error) {
 	case reqSetFeatures:
 		return nil, b.setFeatures(m)
 	case reqGetProtocolFeatures:
-		return encode64(protocolMQ | protocolReplyAck | protocolConfig), nil
+		features := uint64(protocolMQ | protocolReplyAck)
+		if b.dev.config() != nil {
+			features |= protocolConfig
+		}
+		return encode64(features), nil
 	case reqSetOwner, reqResetOwner, reqSetProtocolFeatures:
 		return nil, nil
 	case reqGetQueueNum:
@@ -200,6 +209,7 @@ func (b *backend) setMemory(m *message) error {
 	if err != nil {
 		return err
 	}
+	b.dev.settle()
 	old := b.mem
 	b.mem = mem
 	for _, q := range b.queues {
@@ -209,7 +219,9 @@ func (b *backend) setMemory(m *message) error {
 		if e := q.attach(mem); e != nil {
 			b.stop(q)
 			err = errors.Join(err, e)
+			continue
 		}
+		q.poke()
 	}
 	old.unmap()
 	return err

@@ -34,6 +34,10 @@ type Config struct {
 	Disks []Disk
 	// NICs appear in the guest as eth0, eth1, ... in this order.
 	NICs []NIC
+	// Shares are directories of the host. They appear in the guest as one
+	// virtiofs file system with the tag ShareTag, in which each is a directory
+	// under its name. A machine without shares has no such file system.
+	Shares []Share
 	// Console receives what the guest prints on its console, from one
 	// goroutine. Nil discards it. A slow writer slows the guest's console only.
 	Console io.Writer
@@ -46,6 +50,22 @@ type Disk struct {
 	// Serial names the disk inside the guest (/sys/block/*/serial): 1 to 20
 	// ASCII letters, digits or dashes (virtio 1.2, section 5.2.6.1).
 	Serial string
+}
+
+// ShareTag names the file system with the shares inside the guest.
+const ShareTag = "shares"
+
+// Share is a directory of the host. What is done to it in the guest is done on
+// the host with this process's rights, whoever in the guest does it.
+type Share struct {
+	// Name is 1 to 255 letters, digits, dashes, dots or underscores, begins with
+	// a letter or digit, and tells a machine's shares apart.
+	Name string
+	Path string
+	// File, if set, is all that the guest needs of the directory. A driver that
+	// can keeps the rest from it.
+	File     string
+	ReadOnly bool
 }
 
 // NIC is a network interface whose frames travel over a datagram socket, one

@@ -29,7 +29,10 @@ func (a *arguments) inherit(f *os.File) int {
 }
 
 // channels are QEMU's ends of the sockets between a process and its machine.
-type channels struct{ qmp, console, vsock *os.File }
+type channels struct {
+	qmp, console, vsock *os.File
+	shares              *os.File // nil where there are none
+}
 
 // commandLine describes the machine to QEMU.
 func (m *Machine) commandLine(accel string, ends channels) *arguments {
@@ -49,7 +52,7 @@ func (m *Machine) commandLine(accel string, ends channels) *arguments {
 	a.add("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-M", b.machine+",memory-backend=ram", "-accel", accelerator, "-cpu", cpu,
 		"-smp", strconv.Itoa(m.config.CPUs), "-m", memory,
-		// Shared with this process, which serves the vsock device.
+		// Shared with this process, which serves devices.
 		"-object", "memory-backend-memfd,id=ram,share=on,size="+memory,
 		"-kernel", m.config.Kernel, "-append", strings.Join(m.kernelParameters(accel), " "))
 	if m.driver.sandboxed() {
@@ -66,6 +69,11 @@ func (m *Machine) commandLine(accel string, ends channels) *arguments {
 	a.add("-serial", "chardev:console")
 	a.chardev("vsock", ends.vsock)
 	a.add("-device", "vhost-user-vsock-pci,disable-legacy=on,chardev=vsock")
+	if ends.shares != nil {
+		a.chardev("shares", ends.shares)
+		// A longer queue lets one request carry more.
+		a.add("-device", fmt.Sprintf("vhost-user-fs-pci,chardev=shares,tag=%s,queue-size=%d", vm.ShareTag, shareQueue))
+	}
 	if accel == accelKVM {
 		// For CPUs without a random number generator. Under TCG every guest
 		// has one: RDRAND on x86, a seed in the device tree on arm64.

@@ -42,6 +42,9 @@ func (d *Driver) checkConfig(c *vm.Config) error {
 	if !filepath.IsAbs(c.Kernel) {
 		return fmt.Errorf("kernel %q: use an absolute path", c.Kernel)
 	}
+	if err := vm.CheckShares(c.Shares); err != nil {
+		return err
+	}
 	return d.board.checkKernel(c.Kernel)
 }
 

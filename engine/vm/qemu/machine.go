@@ -49,6 +49,7 @@ type Machine struct {
 	driver *Driver
 	config vm.Config
 	vsock  *vhostuser.Vsock
+	shares *shares // nil without
 	disks  []*os.File
 	nics   []*os.File
 	done   chan struct{}
@@ -69,7 +70,8 @@ func (d *Driver) newMachine(c vm.Config) (*Machine, error) {
 	if err := d.checkConfig(&c); err != nil {
 		return nil, err
 	}
-	c.Cmdline, c.Disks, c.NICs = slices.Clone(c.Cmdline), slices.Clone(c.Disks), slices.Clone(c.NICs)
+	c.Cmdline, c.Disks, c.NICs, c.Shares = slices.Clone(c.Cmdline), slices.Clone(c.Disks), slices.Clone(c.NICs), slices.Clone(c.Shares)
+	log := d.log.With("machine", c.Name)
 	disks, err := openDisks(c.Disks)
 	if err != nil {
 		return nil, err
@@ -79,10 +81,17 @@ func (d *Driver) newMachine(c vm.Config) (*Machine, error) {
 		closeFiles(disks)
 		return nil, err
 	}
+	shares, err := openShares(c.Shares, log)
+	if err != nil {
+		closeFiles(disks)
+		closeFiles(nics)
+		return nil, err
+	}
 	return &Machine{
 		driver: d,
 		config: c,
-		vsock:  vhostuser.NewVsock(guestCID, d.log.With("machine", c.Name)),
+		vsock:  vhostuser.NewVsock(guestCID, log),
+		shares: shares,
 		disks:  disks,
 		nics:   nics,
 		done:   make(chan struct{}),
@@ -168,6 +177,7 @@ func (m *Machine) isStopping() bool {
 // finish releases all that the machine holds. QEMU has ended.
 func (m *Machine) finish(err error) {
 	m.vsock.Close()
+	m.shares.close()
 	closeFiles(m.disks)
 	closeFiles(m.nics)
 	m.mu.Lock()

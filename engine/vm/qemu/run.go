@@ -33,7 +33,7 @@ type run struct {
 	proc    *process
 	qmp     *qmp
 	console *console
-	served  chan struct{} // closed when the vsock front-end has gone
+	served  sync.WaitGroup // the front-ends of the devices in this process
 
 	mu     sync.Mutex
 	reason string // of the SHUTDOWN event
@@ -70,7 +70,11 @@ func (m *Machine) launch(accel string) (*run, error) {
 		}
 		return nil, err
 	}
-	for _, end := range []**os.File{&ends.qmp, &ends.console, &ends.vsock} {
+	wanted := []**os.File{&ends.qmp, &ends.console, &ends.vsock}
+	if m.shares != nil {
+		wanted = append(wanted, &ends.shares)
+	}
+	for _, end := range wanted {
 		ours, theirs, err := vhostuser.Socketpair()
 		if err != nil {
 			return fail(err)
@@ -82,20 +86,27 @@ func (m *Machine) launch(accel string) (*run, error) {
 		return fail(err)
 	}
 	ends.close()
-	r := &run{accel: accel, proc: proc, served: make(chan struct{})}
+	r := &run{accel: accel, proc: proc}
 	r.qmp = newQMP(own[0], r.event)
 	r.console = newConsole(own[1], m.config.Console)
-	go func() {
-		defer close(r.served)
-		if err := m.vsock.Serve(own[2].(*net.UnixConn)); err != nil {
-			r.end(fmt.Errorf("serve the vsock device: %w", err))
-		}
-	}()
+	r.serve("vsock", own[2], m.vsock.Serve)
+	if m.shares != nil {
+		r.serve("shared directories'", own[3], m.shares.device.Serve)
+	}
 	return r, nil
 }
 
+// serve answers QEMU for a device.
+func (r *run) serve(device string, conn net.Conn, serve func(*net.UnixConn) error) {
+	r.served.Go(func() {
+		if err := serve(conn.(*net.UnixConn)); err != nil {
+			r.end(fmt.Errorf("serve the %s device: %w", device, err))
+		}
+	})
+}
+
 func (e *channels) close() {
-	for _, f := range []*os.File{e.qmp, e.console, e.vsock} {
+	for _, f := range []*os.File{e.qmp, e.console, e.vsock, e.shares} {
 		if f != nil {
 			f.Close()
 		}
@@ -154,7 +165,7 @@ func (r *run) end(fault error) {
 func (r *run) wait() {
 	<-r.proc.exited
 	<-r.qmp.done
-	<-r.served
+	r.served.Wait()
 	select {
 	case <-r.console.done:
 	case <-time.After(consoleGrace):

@@ -28,6 +28,9 @@ func (s *suite) testConfig(t *testing.T) {
 	nic := func(n vm.NIC) func(*vm.Config) {
 		return func(c *vm.Config) { c.NICs = append(c.NICs, n) }
 	}
+	share := func(s vm.Share) func(*vm.Config) {
+		return func(c *vm.Config) { c.Shares = append(c.Shares, s) }
+	}
 	for name, test := range map[string]struct {
 		change func(*vm.Config)
 		want   string
@@ -48,6 +51,8 @@ func (s *suite) testConfig(t *testing.T) {
 		"no serial":          {disk(vm.Disk{Path: write("a", 4096)}), "serial"},
 		"long serial":        {disk(vm.Disk{Path: write("b", 4096), Serial: strings.Repeat("x", 21)}), "serial"},
 		"serial with comma":  {disk(vm.Disk{Path: write("c", 4096), Serial: "a,b=c"}), "serial"},
+		"no share":           {share(vm.Share{Name: "s", Path: filepath.Join(dir, "nowhere")}), "nowhere"},
+		"share's odd name":   {share(vm.Share{Name: "a/b", Path: dir}), "a/b"},
 		"no MAC":             {nic(vm.NIC{MTU: 1500, File: os.Stdin}), "MAC"},
 		"multicast MAC":      {nic(vm.NIC{MAC: net.HardwareAddr{1, 0, 0, 0, 0, 1}, MTU: 1500, File: os.Stdin}), "MAC"},
 		"no MTU":             {nic(vm.NIC{MAC: mac, File: os.Stdin}), "MTU"},

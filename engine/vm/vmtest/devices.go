@@ -20,6 +20,7 @@ import (
 func (s *suite) testDevices(t *testing.T) {
 	t.Run("Disks", s.testDisks)
 	t.Run("SharedDisk", s.testSharedDisk)
+	t.Run("Shares", s.testShares)
 	t.Run("Network", s.testNetwork)
 	t.Run("Console", s.testConsole)
 }
@@ -84,6 +85,52 @@ func (s *suite) testSharedDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	echo(t, second.dial(t, ports.Echo), "two is not disturbed")
+}
+
+// testShares shares two directories of the host, one of them to be read only.
+func (s *suite) testShares(t *testing.T) {
+	noLeaks(t)
+	dir := filepath.Join(t.TempDir(), "a folder, with=commas")
+	for _, name := range []string{"one", "two"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "file"), bytes.Repeat([]byte(name), 200), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := s.boot(t, func(c *vm.Config) {
+		c.Shares = []vm.Share{{Name: "first", Path: filepath.Join(dir, "one")}, {Name: "second.1", Path: filepath.Join(dir, "two"), ReadOnly: true}}
+	})
+	m.must(t, ports.Request{Do: "mount", Argument: vm.ShareTag})
+	if got := m.must(t, ports.Request{Do: "list", Argument: ports.Shares}); got != "first second.1" {
+		t.Errorf("the guest sees %q", got)
+	}
+	if got := m.must(t, ports.Request{Do: "read", Argument: ports.Shares + "/second.1/file"}); got != strings.Repeat("two", 200) {
+		t.Errorf("the guest read %q", got)
+	}
+	if a := m.ask(t, ports.Request{Do: "write", Argument: ports.Shares + "/second.1/file"}); a.Error == "" {
+		t.Error("the guest wrote to a read-only share")
+	}
+	if err := m.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.must(t, ports.Request{Do: "write", Argument: ports.Shares + "/first/file"})
+	if err := m.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"one": true, "two": false} {
+		data, err := os.ReadFile(filepath.Join(dir, name, "file"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.HasPrefix(data, []byte(ports.Greeting)); got != want {
+			t.Errorf("%s: written %v, want %v", name, got, want)
+		}
+	}
 }
 
 func (s *suite) testNetwork(t *testing.T) {

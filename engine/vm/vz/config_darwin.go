@@ -45,6 +45,9 @@ func configure(p plan) (config *vz.VirtualMachineConfiguration, console *os.File
 	if err := addSocketAndEntropy(config); err != nil {
 		return nil, console, held, err
 	}
+	if err := addShares(config, p.shares); err != nil {
+		return nil, console, held, err
+	}
 	if ok, err := config.Validate(); err != nil || !ok {
 		return nil, console, held, fmt.Errorf("the framework refuses the configuration: %w", err)
 	}
@@ -140,6 +143,33 @@ func addSocketAndEntropy(config *vz.VirtualMachineConfiguration) error {
 		return fmt.Errorf("entropy: %w", err)
 	}
 	config.SetEntropyDevicesVirtualMachineConfiguration([]*vz.VirtioEntropyDeviceConfiguration{entropy})
+	return nil
+}
+
+// addShares adds one device for all shared directories. The framework shows the
+// guest all of a directory of which it needs one file.
+func addShares(config *vz.VirtualMachineConfiguration, shares []vm.Share) error {
+	if len(shares) == 0 {
+		return nil
+	}
+	directories := map[string]*vz.SharedDirectory{}
+	for _, s := range shares {
+		directory, err := vz.NewSharedDirectory(s.Path, s.ReadOnly)
+		if err != nil {
+			return fmt.Errorf("share %s: %w", s.Path, err)
+		}
+		directories[s.Name] = directory
+	}
+	share, err := vz.NewMultipleDirectoryShare(directories)
+	if err != nil {
+		return fmt.Errorf("share directories: %w", err)
+	}
+	device, err := vz.NewVirtioFileSystemDeviceConfiguration(vm.ShareTag)
+	if err != nil {
+		return fmt.Errorf("share directories: %w", err)
+	}
+	device.SetDirectoryShare(share)
+	config.SetDirectorySharingDevicesVirtualMachineConfiguration([]vz.DirectorySharingDeviceConfiguration{device})
 	return nil
 }
 

@@ -32,6 +32,7 @@ type plan struct {
 	memory  uint64
 	disks   []vm.Disk
 	nics    []vm.NIC
+	shares  []vm.Share
 }
 
 // The virtio console is the only one that the framework offers. The guest's
@@ -51,9 +52,9 @@ func newPlan(c vm.Config, l limits) (plan, error) {
 	p := plan{
 		kernel:  c.Kernel,
 		cmdline: strings.Join(append([]string{consoleArgument, "quiet", "reboot=t", "panic=-1"}, c.Cmdline...), " "),
-		cpus:    uint(c.CPUs), memory: uint64(c.Memory), disks: c.Disks, nics: c.NICs,
+		cpus:    uint(c.CPUs), memory: uint64(c.Memory), disks: c.Disks, nics: c.NICs, shares: c.Shares,
 	}
-	err := errors.Join(checkKernel(c.Kernel, runtime.GOARCH), checkSize(c, l), checkDisks(c.Disks), checkNICs(c.NICs))
+	err := errors.Join(checkKernel(c.Kernel, runtime.GOARCH), checkSize(c, l), checkDisks(c.Disks), checkNICs(c.NICs), vm.CheckShares(c.Shares))
 	if err != nil {
 		return plan{}, fmt.Errorf("machine %s: %w", c.Name, err)
 	}

@@ -26,8 +26,9 @@ func goodConfig(t *testing.T) vm.Config {
 	copy(image[arm64MagicOffset:], arm64Magic)
 	return vm.Config{
 		Name: "c", Kernel: file(t, "Image", image), Cmdline: []string{"root=/dev/vda", "ro"}, CPUs: 2, Memory: 512 * mebibyte,
-		Disks: []vm.Disk{{Path: file(t, "disk", make([]byte, 512)), Serial: "image", ReadOnly: true}},
-		NICs:  []vm.NIC{{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, MTU: 1500, File: os.Stdin}},
+		Disks:  []vm.Disk{{Path: file(t, "disk", make([]byte, 512)), Serial: "image", ReadOnly: true}},
+		NICs:   []vm.NIC{{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, MTU: 1500, File: os.Stdin}},
+		Shares: []vm.Share{{Name: "s", Path: t.TempDir()}},
 	}
 }
 
@@ -60,6 +61,12 @@ func TestPlanRefuses(t *testing.T) {
 		{"multicast address", func(c *vm.Config) { c.NICs[0].MAC[0] = 1 }, "unicast"},
 		{"short address", func(c *vm.Config) { c.NICs[0].MAC = c.NICs[0].MAC[:5] }, "unicast"},
 		{"small MTU", func(c *vm.Config) { c.NICs[0].MTU = 576 }, "MTU 576"},
+		{"no share", func(c *vm.Config) { c.Shares[0].Path += "x" }, "no such file"},
+		{"share is a file", func(c *vm.Config) { c.Shares[0].Path = c.Kernel }, "not a directory"},
+		{"share's name is a path", func(c *vm.Config) { c.Shares[0].Name = "../x" }, "use a name"},
+		{"shares of one name", func(c *vm.Config) { c.Shares = append(c.Shares, c.Shares[0]) }, "each once"},
+		{"share's path is relative", func(c *vm.Config) { c.Shares[0].Path = "x" }, "absolute"},
+		{"share's file is a path", func(c *vm.Config) { c.Shares[0].File = "../x" }, "not the name of a file"},
 		{"no socket", func(c *vm.Config) { c.NICs[0].File = nil }, "no socket"},
 	} {
 		t.Run(strings.ReplaceAll(tc.name, " ", "-"), func(t *testing.T) {

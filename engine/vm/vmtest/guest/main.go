@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -169,6 +170,10 @@ func do(r ports.Request) (string, error) {
 		return string(data), err
 	case "write":
 		return "", overwrite(r.Argument)
+	case "mount":
+		return "", mountShares(r.Argument)
+	case "list":
+		return list(r.Argument)
 	case "call":
 		return call(r.Port)
 	case "frames":
@@ -190,6 +195,24 @@ func overwrite(path string) error {
 		return err
 	}
 	return f.Sync()
+}
+
+// mountShares mounts the shared directories in /dev, where there is room.
+func mountShares(tag string) error {
+	if err := os.Mkdir(ports.Shares, 0o755); err != nil {
+		return err
+	}
+	return unix.Mount(tag, ports.Shares, "virtiofs", 0, "")
+}
+
+// list names what is in a directory.
+func list(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, " "), err
 }
 
 // call echoes through ports.Calls connections to a port of the host at once.

@@ -31,6 +31,9 @@ const (
 // Greeting is what the guest prints and says first.
 const Greeting = "conformance guest is up"
 
+// Shares is where the guest mounts shared directories.
+const Shares = "/dev/shares"
+
 // Calls is how many connections the guest makes at once when told to.
 const Calls = 32
 

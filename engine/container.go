@@ -193,9 +193,15 @@ func (c *Container) Rename(name string) error {
 	return nil
 }
 
-// Remove deletes the container and its data; with force it is killed first.
-func (c *Container) Remove(ctx context.Context, force bool) error {
-	if force {
+// RemoveOptions say how to remove a container.
+type RemoveOptions struct {
+	Force   bool // kill it first
+	Volumes bool // with the volumes that were made for it
+}
+
+// Remove deletes the container and its data.
+func (c *Container) Remove(ctx context.Context, o RemoveOptions) error {
+	if o.Force {
 		c.abort(errors.New("the container is being removed"))
 	}
 	unlock, err := c.lockOp(ctx)
@@ -204,7 +210,7 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 	}
 	defer unlock()
 	if s := c.Snapshot(); s.State.Status.alive() {
-		if !force {
+		if !o.Force {
 			return errdefs.ErrConflict.WithMessage(fmt.Sprintf(
 				"container %s is %s: stop it first, or remove it by force", s.Name, s.State.Status))
 		}
@@ -212,11 +218,12 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 			return err
 		}
 	}
-	return c.remove()
+	return c.remove(o.Volumes)
 }
 
-// remove deletes a container that does not run. The operation lock is held.
-func (c *Container) remove() error {
+// remove deletes a container that does not run, with the volumes that were made
+// for it if these are to go. The operation lock is held.
+func (c *Container) remove(volumes bool) error {
 	c.mu.Lock()
 	if c.removed {
 		c.mu.Unlock()
@@ -244,6 +251,9 @@ func (c *Container) remove() error {
 	c.mu.Unlock()
 	c.event("destroy", nil)
 	e.forgetDisk(c.rec.ImageID)
+	if volumes {
+		e.removeUnnamed(c.mounts())
+	}
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,13 @@ func (e *Engine) Create(ctx context.Context, s Spec) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Mounts = imageVolumes(slices.Clone(s.Mounts), config.Config.Volumes)
+	if err := checkMounts(s.Mounts); err != nil {
+		return nil, err
+	}
+	if err := makeSources(s.Mounts); err != nil {
+		return nil, err
+	}
 	id := newID()
 	s.complete(id, e.defaultCPUs())
 	if err := s.checkResources(); err != nil {
@@ -53,6 +61,9 @@ func (e *Engine) Create(ctx context.Context, s Spec) (*Container, error) {
 	if rec.Name = s.Name; rec.Name == "" {
 		rec.Name = madeUpName(func(n string) bool { return e.nameFree(n, nil) == nil })
 	} else if err := e.nameFree(rec.Name, nil); err != nil {
+		return nil, err
+	}
+	if err := e.makeVolumes(s.Mounts); err != nil {
 		return nil, err
 	}
 	if err := e.writeNew(rec); err != nil {
@@ -288,11 +299,14 @@ func parseHost(s string) (name string, addr netip.Addr, err error) {
 // names are what the container is told about itself and others.
 func (r *run) names() *api.Names {
 	spec := r.c.rec.Spec
-	n := &api.Names{Hostname: spec.Hostname, Domainname: spec.Domainname, Search: spec.DNSSearch, Options: spec.DNSOptions, Hosts: r.hosts()}
+	n := &api.Names{Hostname: spec.Hostname, Domainname: spec.Domainname, Search: spec.DNSSearch, Options: spec.DNSOptions}
 	for _, a := range spec.DNS {
 		n.Nameservers = append(n.Nameservers, a.String())
 	}
-	if len(spec.DNS) == 0 {
+	if r.endpoint == nil { // it has no network
+		return n
+	}
+	if n.Hosts = r.hosts(); len(spec.DNS) == 0 {
 		n.Nameservers = []string{r.endpoint.DNS.String()}
 	}
 	return n

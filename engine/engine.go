@@ -49,6 +49,7 @@ type Engine struct {
 	lock     *lock
 	images   *registry.Store
 	disks    *image.Cache
+	volumes  volumes
 	networks *network.Manager
 	// publisher serves the containers' ports on the host.
 	publisher *network.Publisher
@@ -94,6 +95,10 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	if e.disks, err = image.Open(e.home.disks(), e.images); err != nil {
 		return err
 	}
+	e.volumes.home, e.volumes.disks = e.home, e.disks
+	if err := e.volumes.open(); err != nil {
+		return err
+	}
 	if e.networks, err = network.NewManager(network.Options{Log: e.log}); err != nil {
 		return err
 	}
@@ -135,7 +140,7 @@ func (e *Engine) load() error {
 		}
 	}
 	for _, c := range removals {
-		if err := c.remove(); err != nil {
+		if err := c.remove(true); err != nil {
 			e.log.Error("remove container after a crash", "container", c.name(), "error", err)
 		}
 	}
@@ -211,7 +216,7 @@ func (c *Container) shut(ctx context.Context) error {
 			return err
 		}
 		defer unlock()
-		if err := c.remove(); err != nil && !errdefs.IsNotFound(err) {
+		if err := c.remove(true); err != nil && !errdefs.IsNotFound(err) {
 			return err
 		}
 	}

@@ -194,10 +194,10 @@ func TestRenameAndRemove(t *testing.T) {
 	if err := c.Rename("three"); err != nil {
 		t.Error(err)
 	}
-	if err := c.Remove(t.Context(), false); err != nil {
+	if err := c.Remove(t.Context(), RemoveOptions{}); err != nil {
 		t.Error(err)
 	}
-	if err := c.Remove(t.Context(), false); !errdefs.IsNotFound(err) {
+	if err := c.Remove(t.Context(), RemoveOptions{}); !errdefs.IsNotFound(err) {
 		t.Errorf("a second removal gives %v", err)
 	}
 	if _, err := c.Wait(t.Context(), WaitRemoved, nil); err != nil {

@@ -14,6 +14,8 @@ func (h home) images() string             { return filepath.Join(string(h), "ima
 func (h home) disks() string              { return filepath.Join(string(h), "disks") }
 func (h home) containers() string         { return filepath.Join(string(h), "containers") }
 func (h home) container(id string) string { return filepath.Join(h.containers(), id) }
+func (h home) volumes() string            { return filepath.Join(string(h), "volumes") }
+func (h home) volume(name string) string  { return filepath.Join(h.volumes(), name) }
 func (h home) record(id string) string    { return filepath.Join(h.container(id), "container.json") }
 func (h home) scratch(id string) string   { return filepath.Join(h.container(id), "scratch.ext4") }
 func (h home) swap(id string) string      { return filepath.Join(h.container(id), "swap") }
@@ -28,7 +30,7 @@ const (
 )
 
 func (h home) make() error {
-	for _, dir := range []string{string(h), h.containers()} {
+	for _, dir := range []string{string(h), h.containers(), h.volumes()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make state directory: %w", err)
 		}

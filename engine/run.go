@@ -38,6 +38,9 @@ type run struct {
 	stop context.CancelCauseFunc
 
 	endpoint  *network.Endpoint
+	filesOnly bool // a machine for its files: no network, and the process stays unstarted
+	sources   sources
+	volumes   func()     // lets go of volumes; nil without
 	host      netip.Addr // stands for the host on the container's network
 	published []*network.Published
 	machine   vm.Machine
@@ -75,7 +78,9 @@ func (r *run) supervise() {
 	r.clock.lap("run")
 	r.log.Debug("process ended", "code", exit.Code, "error", exit.Error)
 	r.outputs.drain(r.ctx)
-	r.release(exit.Error == "" && !r.c.autoRemove())
+	// What the container leaves behind is worth the wait.
+	leaves := len(r.sources.mounts) > 0 || !r.c.autoRemove()
+	r.release(exit.Error == "" && leaves)
 	r.clock.lap("cleanup")
 	r.c.finish(r, exit)
 }
@@ -168,6 +173,9 @@ func (r *run) release(flush bool) {
 	r.removeSwap()
 	if r.link != nil {
 		r.link.Close()
+	}
+	if r.volumes != nil {
+		r.volumes()
 	}
 	if r.endpoint != nil {
 		r.endpoint.Close()

@@ -31,6 +31,8 @@ type Spec struct {
 	ExtraHosts []string // "name:address" lines for /etc/hosts
 	Ports      []Port
 
+	Mounts []Mount
+
 	Labels      map[string]string
 	AutoRemove  bool
 	Privileged  bool   // inside its own machine only

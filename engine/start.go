@@ -111,6 +111,13 @@ func (r *run) start(ctx context.Context) (err error) {
 func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 	c, e := r.c, r.c.engine
 	spec := c.rec.Spec
+	var err error
+	if r.volumes, err = e.volumes.use(c.name(), spec.Mounts); err == nil {
+		r.sources, err = e.sources(spec.Mounts)
+	}
+	if err != nil {
+		return vm.Config{}, fmt.Errorf("start container %s: %w", c.name(), err)
+	}
 	var root string
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
@@ -118,16 +125,10 @@ func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 		return err
 	})
 	g.Go(func() error { return e.disks.Scratch(e.home.scratch(c.id)) })
-	g.Go(func() (err error) {
-		n, err := e.networks.Network(networkName(spec))
-		if err != nil {
-			return err
-		}
-		r.host = n.Host()
-		r.endpoint, err = n.Attach(gctx, network.EndpointOptions{Name: c.name(), Aliases: r.aliases()})
-		return err
-	})
-	g.Go(func() error { return r.publish(gctx, spec.Ports) })
+	if !r.filesOnly {
+		g.Go(func() error { return r.attach(gctx) })
+		g.Go(func() error { return r.publish(gctx, spec.Ports) })
+	}
 	g.Go(r.makeSwap)
 	if err := g.Wait(); err != nil {
 		return vm.Config{}, fmt.Errorf("start container %s: %w", c.name(), err)
@@ -138,12 +139,13 @@ func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 		Cmdline: cmdline,
 		CPUs:    spec.machineCPUs(),
 		Memory:  (spec.Memory + machineOverhead + (1<<20 - 1)) &^ (1<<20 - 1),
-		Disks: []vm.Disk{
+		Disks: append([]vm.Disk{
 			{Path: e.options.InitImage, ReadOnly: true, Serial: diskInit},
 			{Path: root, ReadOnly: true, Serial: diskImage},
 			{Path: e.home.scratch(c.id), Serial: diskScratch},
-		},
-		NICs:    []vm.NIC{{MAC: r.endpoint.MAC, MTU: r.endpoint.MTU, File: r.endpoint.File}},
+		}, r.sources.disks...),
+		Shares:  r.sources.shares,
+		NICs:    r.nics(),
 		Console: e.console(c.id),
 	}
 	if spec.swapBytes() > 0 {
@@ -152,12 +154,32 @@ func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 	return config, nil
 }
 
+// attach gets the place on the network.
+func (r *run) attach(ctx context.Context) error {
+	n, err := r.c.engine.networks.Network(networkName(r.c.rec.Spec))
+	if err != nil {
+		return err
+	}
+	r.host = n.Host()
+	r.endpoint, err = n.Attach(ctx, network.EndpointOptions{Name: r.c.name(), Aliases: r.aliases()})
+	return err
+}
+
+func (r *run) nics() []vm.NIC {
+	if r.endpoint == nil {
+		return nil
+	}
+	return []vm.NIC{{MAC: r.endpoint.MAC, MTU: r.endpoint.MTU, File: r.endpoint.File}}
+}
+
 // boot starts the machine and waits for its agent.
 func (r *run) boot(ctx context.Context, config vm.Config) (err error) {
 	if r.machine, err = r.c.engine.options.Driver.New(ctx, config); err != nil {
 		return err
 	}
-	r.endpoint.File.Close() // the machine has its own
+	if r.endpoint != nil {
+		r.endpoint.File.Close() // the machine has its own
+	}
 	if r.link, err = agent.Listen(r.machine); err != nil {
 		return err
 	}
@@ -215,10 +237,8 @@ func (r *run) configuration() (*api.ConfigureRequest, error) {
 	c := r.c
 	spec, p := c.rec.Spec, c.rec.Process
 	req := &api.ConfigureRequest{
-		Time: timestamppb.Now(),
-		Root: &api.Root{ImageDisk: diskImage, ScratchDisk: diskScratch, ReadOnly: spec.ReadOnly},
-		Interfaces: []*api.Interface{{Name: "eth0", Addresses: []string{r.endpoint.Address.String()},
-			Gateway: r.endpoint.Gateway.String(), Mtu: uint32(r.endpoint.MTU)}},
+		Time:      timestamppb.Now(),
+		Root:      &api.Root{ImageDisk: diskImage, ScratchDisk: diskScratch, ReadOnly: spec.ReadOnly},
 		Names:     r.names(),
 		Sysctls:   spec.Sysctls,
 		Resources: spec.resources(),
@@ -226,6 +246,13 @@ func (r *run) configuration() (*api.ConfigureRequest, error) {
 			Terminal: spec.TTY, Init: spec.Init},
 		MaskedPaths: paths(spec.MaskedPaths), ReadOnlyPaths: paths(spec.ReadOnlyPaths),
 		ShmBytes: spec.ShmSize, DeviceRules: spec.DeviceRules,
+	}
+	if r.endpoint != nil {
+		req.Interfaces = []*api.Interface{{Name: "eth0", Addresses: []string{r.endpoint.Address.String()},
+			Gateway: r.endpoint.Gateway.String(), Mtu: uint32(r.endpoint.MTU)}}
+	}
+	if len(r.sources.shares) > 0 {
+		req.ShareTag = vm.ShareTag
 	}
 	if spec.swapBytes() > 0 {
 		req.SwapDisk = diskSwap
@@ -237,6 +264,7 @@ func (r *run) configuration() (*api.ConfigureRequest, error) {
 	if req.Mounts, err = spec.tmpfsMounts(); err != nil {
 		return nil, err
 	}
+	req.Mounts = append(req.Mounts, r.sources.mounts...)
 	return req, spec.restrict(req.Process, spec.Privileged)
 }
 
@@ -302,7 +330,7 @@ func (c *Container) finish(r *run, exit Exit) {
 		if c.Snapshot().State.Status.alive() {
 			return // it was started again meanwhile
 		}
-		if err := c.remove(); err != nil && !errdefs.IsNotFound(err) {
+		if err := c.remove(true); err != nil && !errdefs.IsNotFound(err) {
 			r.log.Error("remove container after its end", "error", err)
 		}
 	}()

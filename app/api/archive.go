@@ -1,54 +1,121 @@
 package api
 
 import (
+	"bufio"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 
-	"github.com/moby/moby/api/types"
-	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
 
-	"github.com/skerry-app/skerry/registry"
+	"github.com/skerry-app/skerry/engine"
 )
 
-// tarType is the media type of an archive of images.
-const tarType = "application/x-tar"
+// statHeader says what is at a path, as JSON in base64.
+const statHeader = "X-Docker-Container-Path-Stat"
 
-// saveImages answers with an archive of the images that the query names.
-func (s *Server) saveImages(w http.ResponseWriter, r *http.Request) error {
-	names := r.URL.Query()["names"]
-	if len(names) == 0 {
-		return invalid("no image is named")
+func filePath(r *http.Request) (string, error) {
+	path := r.URL.Query().Get("path")
+	if path == "" {
+		return "", invalid("bad parameter: path: cannot be empty")
 	}
-	return s.save(w, r, names...)
+	return path, nil
 }
 
-func (s *Server) saveImage(w http.ResponseWriter, r *http.Request, name string) error {
-	return s.save(w, r, name)
+func setStat(w http.ResponseWriter, info engine.FileInfo) {
+	text, err := json.Marshal(container.PathStat{Name: info.Name, Size: info.Size, Mode: info.Mode, Mtime: info.Modified, LinkTarget: info.LinkTarget})
+	if err != nil {
+		return // strings and numbers always encode
+	}
+	w.Header().Set(statHeader, base64.StdEncoding.EncodeToString(text))
 }
 
-func (s *Server) save(w http.ResponseWriter, r *http.Request, names ...string) error {
-	out := newStream(w, tarType)
-	err := s.engine.Images().Save(r.Context(), out, names...)
-	if err != nil && out.started {
-		// The status has gone out: only a cut connection tells of the error.
-		s.log.Error("save images", "images", names, "error", err)
-		panic(http.ErrAbortHandler)
+// missingFile words the error for a path that is not there as Docker does.
+func missingFile(c *engine.Container, path string, err error) error {
+	if errdefs.IsNotFound(err) && c.ID() != "" {
+		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("Could not find the file %s in container %s: %v", path, c.Snapshot().Name, err))
 	}
 	return err
 }
 
-// loadImages brings in the images of an archive.
-func (s *Server) loadImages(w http.ResponseWriter, r *http.Request) error {
-	loaded, err := s.engine.Load(r.Context(), r.Body, registry.LoadOptions{Platform: r.URL.Query().Get("platform")})
+func (s *Server) statFile(w http.ResponseWriter, r *http.Request) error {
+	path, err := filePath(r)
 	if err != nil {
 		return err
 	}
-	out := progressStream{out: newStream(w, types.MediaTypeJSON)}
-	for _, l := range loaded {
-		text := "Loaded image: " + l.Name
-		if l.Name == "" {
-			text = "Loaded image ID: " + l.ID.String()
-		}
-		out.send(jsonstream.Message{Stream: text + "\n"})
+	c, err := s.container(r)
+	if err != nil {
+		return err
+	}
+	info, err := c.StatFile(r.Context(), path)
+	if err != nil {
+		return missingFile(c, path, err)
+	}
+	setStat(w, info)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func (s *Server) readFiles(w http.ResponseWriter, r *http.Request) error {
+	path, err := filePath(r)
+	if err != nil {
+		return err
+	}
+	c, err := s.container(r)
+	if err != nil {
+		return err
+	}
+	begun := false
+	err = c.ReadFiles(r.Context(), path, func(info engine.FileInfo) {
+		setStat(w, info)
+		w.Header().Set("Content-Type", "application/x-tar")
+		begun = true
+	}, w)
+	if err != nil && !begun {
+		return missingFile(c, path, err)
+	}
+	if err != nil {
+		// The answer is on its way: only a cut connection says that it is
+		// not whole.
+		s.log.Warn("copy files out of a container", "container", c.Snapshot().Name, "path", path, "error", err)
+		panic(http.ErrAbortHandler)
 	}
 	return nil
+}
+
+func (s *Server) writeFiles(w http.ResponseWriter, r *http.Request) error {
+	path, err := filePath(r)
+	if err != nil {
+		return err
+	}
+	c, err := s.container(r)
+	if err != nil {
+		return err
+	}
+	content, err := inflated(r.Body)
+	if err != nil {
+		return err
+	}
+	if err := c.WriteFiles(r.Context(), path, content, boolean(r, "noOverwriteDirNonDir")); err != nil {
+		return missingFile(c, path, err)
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// inflated unpacks an archive that came with gzip, as Docker takes it.
+func inflated(body io.Reader) (io.Reader, error) {
+	b := bufio.NewReader(body)
+	if magic, err := b.Peek(2); err != nil || magic[0] != 0x1f || magic[1] != 0x8b {
+		return b, nil
+	}
+	z, err := gzip.NewReader(b)
+	if err != nil {
+		return nil, invalid("read the archive: %v", err)
+	}
+	return z, nil
 }

@@ -100,13 +100,12 @@ func (s *Server) renameContainer(w http.ResponseWriter, r *http.Request) error {
 	return s.change(w, r, func(c *engine.Container) error { return c.Rename(trimSlash(r.URL.Query().Get("name"))) })
 }
 
-// removeContainer also takes v, volumes without a name: there are none.
 func (s *Server) removeContainer(w http.ResponseWriter, r *http.Request) error {
 	return s.change(w, r, func(c *engine.Container) error {
 		if boolean(r, "link") {
 			return notImplemented("links between containers are")
 		}
-		return c.Remove(withoutCancel(r), boolean(r, "force"))
+		return c.Remove(withoutCancel(r), engine.RemoveOptions{Force: boolean(r, "force"), Volumes: boolean(r, "v")})
 	})
 }
 

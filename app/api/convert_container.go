@@ -36,7 +36,7 @@ func toSummary(s engine.Snapshot, now time.Time) container.Summary {
 		State:           container.ContainerState(s.State.Status),
 		Status:          statusText(s.State, now),
 		NetworkSettings: &container.NetworkSettingsSummary{Networks: endpoints(s)},
-		Mounts:          []container.MountPoint{},
+		Mounts:          toMountPoints(s.Spec.Mounts),
 	}
 	sum.HostConfig.NetworkMode = networkName(s.Spec.Network)
 	return sum
@@ -145,7 +145,7 @@ func toInspect(s engine.Snapshot, image *ocispec.ImageConfig) inspection {
 				Resources: container.Resources{Memory: s.Spec.Memory,
 					NanoCPUs: int64(s.Spec.CPUs * 1e9)},
 			},
-			Mounts: []container.MountPoint{},
+			Mounts: toMountPoints(s.Spec.Mounts),
 			Config: toConfig(s, image),
 		},
 		Skerry: start{Phases: []phase{}, Error: s.State.Error},
@@ -154,6 +154,7 @@ func toInspect(s engine.Snapshot, image *ocispec.ImageConfig) inspection {
 		in.Skerry.Phases = append(in.Skerry.Phases, phase{p.Name, p.Duration.Seconds()})
 	}
 	showProcess(in.HostConfig, s.Spec)
+	in.HostConfig.Binds, in.HostConfig.Mounts = fromMounts(s.Spec.Mounts)
 	in.NetworkSettings = toNetworkSettings(s)
 	return in
 }

@@ -57,6 +57,9 @@ func toSpec(req container.CreateRequest) (engine.Spec, error) {
 	if spec.Ports, err = toPorts(h.PortBindings); err != nil {
 		return spec, err
 	}
+	if spec.Mounts, err = toMounts(c.Volumes, h); err != nil {
+		return spec, err
+	}
 	err = join(&spec, h.NetworkMode, req.NetworkingConfig)
 	return spec, err
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/plugin"
-	"github.com/moby/moby/api/types/volume"
 
 	"github.com/skerry-app/skerry/engine"
 )
@@ -140,18 +139,7 @@ func hardwareAddr(s string) network.HardwareAddr {
 	return network.HardwareAddr(mac)
 }
 
-// Volumes and plugins: there are none, which is not the same as saying nothing.
-
-func (s *Server) listVolumes(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseFilters(r, "dangling", "driver", "label", "name"); err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, volume.ListResponse{Volumes: []volume.Volume{}, Warnings: []string{}})
-}
-
-func (s *Server) noVolume(_ http.ResponseWriter, r *http.Request) error {
-	return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("get %s: no such volume", r.PathValue("name")))
-}
+// Plugins: there are none, which is not the same as saying nothing.
 
 func (s *Server) listPlugins(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, plugin.ListResponse{})

@@ -2,7 +2,6 @@ package api
 
 import (
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/mount"
 )
 
 // feature is something that Docker can do and Skerry cannot. Its name comes
@@ -27,7 +26,7 @@ func refuse(c *container.Config, h *container.HostConfig) error {
 	if err := container.ValidateRestartPolicy(h.RestartPolicy); err != nil {
 		return invalid("%v", err)
 	}
-	for _, features := range [][]feature{mountFeatures(c, h), processFeatures(c, h), namespaceFeatures(h), resourceFeatures(&h.Resources)} {
+	for _, features := range [][]feature{mountFeatures(h), processFeatures(c, h), namespaceFeatures(h), resourceFeatures(&h.Resources)} {
 		if err := firstRefused(features); err != nil {
 			return err
 		}
@@ -35,18 +34,14 @@ func refuse(c *container.Config, h *container.HostConfig) error {
 	return nil
 }
 
-func mountFeatures(c *container.Config, h *container.HostConfig) []feature {
+func mountFeatures(h *container.HostConfig) []feature {
 	features := []feature{
-		{"bind mounts are", len(h.Binds) > 0},
-		{"volumes are", len(c.Volumes) > 0 || len(h.VolumesFrom) > 0 || h.VolumeDriver != ""},
+		{"volumes of other containers (--volumes-from) are", len(h.VolumesFrom) > 0},
+		{"the volume driver " + h.VolumeDriver + " is", h.VolumeDriver != "" && h.VolumeDriver != volumeDriver},
 		{"storage options are", len(h.StorageOpt) > 0},
 	}
 	for _, m := range h.Mounts {
-		name := string(m.Type) + " mounts are"
-		if m.Type == mount.TypeVolume {
-			name = "volumes are"
-		}
-		features = append(features, feature{name, true})
+		features = append(features, refusedOf(m)...)
 	}
 	return features
 }

@@ -132,13 +132,14 @@ func (c *CLI) groups() []group {
 		{"containers", "Containers:", []*cobra.Command{
 			c.runCommand(), c.createCommand(), c.startCommand(), c.stopCommand(), c.restartCommand(),
 			c.killCommand(), c.pauseCommand(), c.unpauseCommand(), c.rmCommand(), c.renameCommand(),
-			c.execCommand(), c.attachCommand(), c.waitCommand(),
+			c.execCommand(), c.cpCommand(), c.attachCommand(), c.waitCommand(),
 			c.psCommand(), c.logsCommand(), c.topCommand(), c.statsCommand(), c.inspectCommand(), c.eventsCommand(),
 		}},
 		{"images", "Images:", []*cobra.Command{
 			c.pullCommand(), c.pushCommand(), c.imagesCommand(), c.rmiCommand(), c.tagCommand(),
 			c.saveCommand(), c.loadCommand(), c.loginCommand(), c.logoutCommand(),
 		}},
+		{"volumes", "Volumes:", []*cobra.Command{c.volumeCommand()}},
 		{"projects", "Projects (skerry.toml):", []*cobra.Command{
 			c.upCommand(), c.downCommand(), c.checkCommand(),
 		}},

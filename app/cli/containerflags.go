@@ -29,7 +29,8 @@ type containerFlags struct {
 	stopSignal                          string
 	stopTimeout                         int
 	process                             processFlags
-	flags                               *pflag.FlagSet
+	mountFlags
+	flags *pflag.FlagSet
 }
 
 func (f *containerFlags) register(cmd *cobra.Command) {
@@ -62,6 +63,8 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 0, "seconds that stop waits before it kills; -1 for ever")
 	f.process.register(fs)
+	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount a directory or file of the host, or a volume: [source:]target[:ro]")
+	fs.StringArrayVar(&f.mounts, "mount", nil, "mount by key=value: type=bind|volume|tmpfs,source=...,target=...,readonly")
 	// -h is the host name, as docker has it; --help stays.
 	fs.Bool("help", false, "help for "+cmd.Name())
 	registerLater(fs)
@@ -70,8 +73,6 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 // laterFlags are docker's flags that will be typed and are not there: each is
 // refused with a reason rather than as unknown.
 var laterFlags = []struct{ name, short, why string }{
-	{"volume", "v", "mounting volumes and directories is not supported yet"},
-	{"mount", "", "mounting volumes and directories is not supported yet"},
 	{"restart", "", "restart policies are not supported yet"},
 	{"publish-all", "P", "publishing all ports is not supported yet; name them with -p"},
 	{"gpus", "", "GPUs are not supported"},
@@ -137,7 +138,7 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 	if err := f.resources(host); err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
-	if err := f.process.apply(config, host); err != nil {
+	if err := errors.Join(f.process.apply(config, host), f.fill(config, host)); err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
 	if config.ExposedPorts, host.PortBindings, err = parsePorts(f.ports); err != nil {

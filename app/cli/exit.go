@@ -88,7 +88,6 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 var laterCommands = map[string]string{
 	"build":   "building images is not supported yet",
 	"commit":  "making images of containers is not supported yet",
-	"cp":      "copying files to and from containers is not supported yet",
 	"df":      "measuring disk use is not supported yet",
 	"export":  "exporting a container's files is not supported yet",
 	"history": "showing an image's history is not supported yet",
@@ -97,7 +96,6 @@ var laterCommands = map[string]string{
 	"port":    "listing a container's ports is not supported yet; ps shows them",
 	"prune":   "removing all that is not used is not supported yet",
 	"update":  "changing a container's resources is not supported yet",
-	"volume":  "managing volumes is not supported yet",
 }
 
 // report prints what went wrong, if anything, and returns the exit status.

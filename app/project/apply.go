@@ -179,7 +179,7 @@ func (c *change) takeDown(ctx context.Context, m member) error {
 	if err := m.Stop(ctx, "", nil); err != nil && !errdefs.IsNotModified(err) && !errdefs.IsNotFound(err) {
 		return c.failed(m.name, "stop", err)
 	}
-	if err := m.Remove(ctx, false); err != nil && !errdefs.IsNotFound(err) {
+	if err := m.Remove(ctx, engine.RemoveOptions{Volumes: true}); err != nil && !errdefs.IsNotFound(err) {
 		return c.failed(m.name, "remove", err)
 	}
 	c.say(m.name, "removed", "")

@@ -25,7 +25,7 @@ type Container interface {
 	Snapshot() engine.Snapshot
 	Start(ctx context.Context) error
 	Stop(ctx context.Context, signal string, timeout *time.Duration) error
-	Remove(ctx context.Context, force bool) error
+	Remove(ctx context.Context, o engine.RemoveOptions) error
 }
 
 var _ Container = (*engine.Container)(nil)

@@ -149,7 +149,7 @@ func (c *memoryContainer) Stop(context.Context, string, *time.Duration) error {
 	return c.engine.act("stop %s", c.snapshot.Name)
 }
 
-func (c *memoryContainer) Remove(context.Context, bool) error {
+func (c *memoryContainer) Remove(context.Context, engine.RemoveOptions) error {
 	c.engine.mu.Lock()
 	defer c.engine.mu.Unlock()
 	if c.snapshot.State.Status == engine.StatusRunning {

@@ -192,7 +192,7 @@ func (s *stage) find(name string) *memoryContainer {
 }
 
 func (s *stage) stop(name string)   { _ = s.find(name).Stop(s.Context(), "", nil) }
-func (s *stage) remove(name string) { _ = s.find(name).Remove(s.Context(), false) }
+func (s *stage) remove(name string) { _ = s.find(name).Remove(s.Context(), engine.RemoveOptions{}) }
 
 func TestUpFailures(t *testing.T) {
 	broken := errors.New("broken")

@@ -82,10 +82,17 @@ func (n *node) hasAttributes() bool { return n.kind == unix.S_IFREG || n.kind ==
 
 // give remembers a new owner. Where that cannot be, in a file that this process
 // may not write or on a file system without attributes, the file stays
-// everybody's.
+// everybody's. So does one that is given to root, who needs no ownership:
+// programs that copy files as root give him each of them.
 func (n *node) give(owner fuse.Owner) error {
 	if !n.hasAttributes() {
 		return nil
+	}
+	if owner == (fuse.Owner{}) {
+		if err := unix.Removexattr(n.path(), ownerAttribute); err == unix.ENOSPC || err == unix.EIO {
+			return err
+		}
+		return nil // there was none, or none can be
 	}
 	err := unix.Setxattr(n.path(), ownerAttribute, fmt.Appendf(nil, "%d:%d", owner.Uid, owner.Gid), 0)
 	switch err {

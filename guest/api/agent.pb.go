@@ -176,6 +176,7 @@ type ConfigureRequest struct {
 	Sysctls       map[string]string      `protobuf:"bytes,6,rep,name=sysctls,proto3" json:"sysctls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // "net.core.somaxconn": "4096"
 	Resources     *Resources             `protobuf:"bytes,7,opt,name=resources,proto3" json:"resources,omitempty"`
 	Process       *Process               `protobuf:"bytes,8,opt,name=process,proto3" json:"process,omitempty"`                                     // the container's first process; its id is "init"
+	ShareTag      string                 `protobuf:"bytes,10,opt,name=share_tag,json=shareTag,proto3" json:"share_tag,omitempty"`                  // virtiofs with the host's directories; empty: none
 	MaskedPaths   *Paths                 `protobuf:"bytes,20,opt,name=masked_paths,json=maskedPaths,proto3" json:"masked_paths,omitempty"`         // what is hidden; absent: what Docker hides, nothing of a privileged container
 	ReadOnlyPaths *Paths                 `protobuf:"bytes,21,opt,name=read_only_paths,json=readOnlyPaths,proto3" json:"read_only_paths,omitempty"` // likewise
 	ShmBytes      int64                  `protobuf:"varint,22,opt,name=shm_bytes,json=shmBytes,proto3" json:"shm_bytes,omitempty"`                 // size of /dev/shm; 0: 64 MiB
@@ -270,6 +271,13 @@ func (x *ConfigureRequest) GetProcess() *Process {
 		return x.Process
 	}
 	return nil
+}
+
+func (x *ConfigureRequest) GetShareTag() string {
+	if x != nil {
+		return x.ShareTag
+	}
+	return ""
 }
 
 func (x *ConfigureRequest) GetMaskedPaths() *Paths {
@@ -518,12 +526,20 @@ func (x *Root) GetReadOnly() bool {
 	return false
 }
 
+// Mount is a file system of a type that the kernel has, or one of two that
+// vminitd makes: "share", a directory or file below the file system with the
+// host's directories, and "disk", a directory of a disk.
 type Mount struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	Source        string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	Target        string                 `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"` // inside the container
-	Options       []string               `protobuf:"bytes,4,rep,name=options,proto3" json:"options,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Type       string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	Source     string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"` // of a share: path below it; of a disk: its serial
+	Target     string                 `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"` // inside the container
+	Options    []string               `protobuf:"bytes,4,rep,name=options,proto3" json:"options,omitempty"`
+	Subpath    string                 `protobuf:"bytes,10,opt,name=subpath,proto3" json:"subpath,omitempty"`                         // of a disk: the directory that is mounted
+	FileSystem string                 `protobuf:"bytes,11,opt,name=file_system,json=fileSystem,proto3" json:"file_system,omitempty"` // of a disk; empty: ext4
+	// Of a disk: fill a directory that is empty with what the image has at the
+	// target.
+	Populate      bool `protobuf:"varint,12,opt,name=populate,proto3" json:"populate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -584,6 +600,27 @@ func (x *Mount) GetOptions() []string {
 		return x.Options
 	}
 	return nil
+}
+
+func (x *Mount) GetSubpath() string {
+	if x != nil {
+		return x.Subpath
+	}
+	return ""
+}
+
+func (x *Mount) GetFileSystem() string {
+	if x != nil {
+		return x.FileSystem
+	}
+	return ""
+}
+
+func (x *Mount) GetPopulate() bool {
+	if x != nil {
+		return x.Populate
+	}
+	return false
 }
 
 type Interface struct {
@@ -2912,6 +2949,310 @@ func (*SetTimeResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
+type StatFileRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatFileRequest) Reset() {
+	*x = StatFileRequest{}
+	mi := &file_agent_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatFileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatFileRequest) ProtoMessage() {}
+
+func (x *StatFileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatFileRequest.ProtoReflect.Descriptor instead.
+func (*StatFileRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *StatFileRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type StatFileResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	Mode          uint32                 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode of stat(2)
+	Modified      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=modified,proto3" json:"modified,omitempty"`
+	LinkTarget    string                 `protobuf:"bytes,5,opt,name=link_target,json=linkTarget,proto3" json:"link_target,omitempty"` // of a symbolic link: where it leads, inside the container
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatFileResponse) Reset() {
+	*x = StatFileResponse{}
+	mi := &file_agent_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatFileResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatFileResponse) ProtoMessage() {}
+
+func (x *StatFileResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatFileResponse.ProtoReflect.Descriptor instead.
+func (*StatFileResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *StatFileResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *StatFileResponse) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *StatFileResponse) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *StatFileResponse) GetModified() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Modified
+	}
+	return nil
+}
+
+func (x *StatFileResponse) GetLinkTarget() string {
+	if x != nil {
+		return x.LinkTarget
+	}
+	return ""
+}
+
+type ReadFilesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Stream        uint64                 `protobuf:"varint,2,opt,name=stream,proto3" json:"stream,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadFilesRequest) Reset() {
+	*x = ReadFilesRequest{}
+	mi := &file_agent_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadFilesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadFilesRequest) ProtoMessage() {}
+
+func (x *ReadFilesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadFilesRequest.ProtoReflect.Descriptor instead.
+func (*ReadFilesRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ReadFilesRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ReadFilesRequest) GetStream() uint64 {
+	if x != nil {
+		return x.Stream
+	}
+	return 0
+}
+
+type ReadFilesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadFilesResponse) Reset() {
+	*x = ReadFilesResponse{}
+	mi := &file_agent_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadFilesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadFilesResponse) ProtoMessage() {}
+
+func (x *ReadFilesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadFilesResponse.ProtoReflect.Descriptor instead.
+func (*ReadFilesResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{47}
+}
+
+type WriteFilesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // of a directory
+	Stream        uint64                 `protobuf:"varint,2,opt,name=stream,proto3" json:"stream,omitempty"`
+	KeepKinds     bool                   `protobuf:"varint,3,opt,name=keep_kinds,json=keepKinds,proto3" json:"keep_kinds,omitempty"` // refuse to put a file in place of a directory, or the other way round
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteFilesRequest) Reset() {
+	*x = WriteFilesRequest{}
+	mi := &file_agent_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteFilesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteFilesRequest) ProtoMessage() {}
+
+func (x *WriteFilesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteFilesRequest.ProtoReflect.Descriptor instead.
+func (*WriteFilesRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *WriteFilesRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *WriteFilesRequest) GetStream() uint64 {
+	if x != nil {
+		return x.Stream
+	}
+	return 0
+}
+
+func (x *WriteFilesRequest) GetKeepKinds() bool {
+	if x != nil {
+		return x.KeepKinds
+	}
+	return false
+}
+
+type WriteFilesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteFilesResponse) Reset() {
+	*x = WriteFilesResponse{}
+	mi := &file_agent_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteFilesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteFilesResponse) ProtoMessage() {}
+
+func (x *WriteFilesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteFilesResponse.ProtoReflect.Descriptor instead.
+func (*WriteFilesResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{49}
+}
+
 type ShutdownRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2920,7 +3261,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +3273,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3286,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 type ShutdownResponse struct {
@@ -2956,7 +3297,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2968,7 +3309,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2981,7 +3322,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 var File_agent_proto protoreflect.FileDescriptor
@@ -3002,7 +3343,7 @@ const file_agent_proto_rawDesc = "" +
 	"open_files\x18\a \x01(\rR\topenFiles\x12\x1e\n" +
 	"\n" +
 	"goroutines\x18\b \x01(\rR\n" +
-	"goroutines\"\x86\x06\n" +
+	"goroutines\"\xa3\x06\n" +
 	"\x10ConfigureRequest\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12)\n" +
 	"\x04root\x18\x02 \x01(\v2\x15.skerry.guest.v1.RootR\x04root\x12.\n" +
@@ -3013,7 +3354,9 @@ const file_agent_proto_rawDesc = "" +
 	"\x05names\x18\x05 \x01(\v2\x16.skerry.guest.v1.NamesR\x05names\x12H\n" +
 	"\asysctls\x18\x06 \x03(\v2..skerry.guest.v1.ConfigureRequest.SysctlsEntryR\asysctls\x128\n" +
 	"\tresources\x18\a \x01(\v2\x1a.skerry.guest.v1.ResourcesR\tresources\x122\n" +
-	"\aprocess\x18\b \x01(\v2\x18.skerry.guest.v1.ProcessR\aprocess\x129\n" +
+	"\aprocess\x18\b \x01(\v2\x18.skerry.guest.v1.ProcessR\aprocess\x12\x1b\n" +
+	"\tshare_tag\x18\n" +
+	" \x01(\tR\bshareTag\x129\n" +
 	"\fmasked_paths\x18\x14 \x01(\v2\x16.skerry.guest.v1.PathsR\vmaskedPaths\x12>\n" +
 	"\x0fread_only_paths\x18\x15 \x01(\v2\x16.skerry.guest.v1.PathsR\rreadOnlyPaths\x12\x1b\n" +
 	"\tshm_bytes\x18\x16 \x01(\x03R\bshmBytes\x121\n" +
@@ -3034,12 +3377,17 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"image_disk\x18\x01 \x01(\tR\timageDisk\x12!\n" +
 	"\fscratch_disk\x18\x02 \x01(\tR\vscratchDisk\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\"e\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\"\xbc\x01\n" +
 	"\x05Mount\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
 	"\x06target\x18\x03 \x01(\tR\x06target\x12\x18\n" +
-	"\aoptions\x18\x04 \x03(\tR\aoptions\"i\n" +
+	"\aoptions\x18\x04 \x03(\tR\aoptions\x12\x18\n" +
+	"\asubpath\x18\n" +
+	" \x01(\tR\asubpath\x12\x1f\n" +
+	"\vfile_system\x18\v \x01(\tR\n" +
+	"fileSystem\x12\x1a\n" +
+	"\bpopulate\x18\f \x01(\bR\bpopulate\"i\n" +
 	"\tInterface\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x18\n" +
@@ -3232,9 +3580,29 @@ const file_agent_proto_rawDesc = "" +
 	"\x0eSetTimeRequest\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x127\n" +
 	"\ttolerance\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\ttolerance\"\x11\n" +
-	"\x0fSetTimeResponse\"\x11\n" +
+	"\x0fSetTimeResponse\"%\n" +
+	"\x0fStatFileRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\"\xa7\x01\n" +
+	"\x10StatFileResponse\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
+	"\x04mode\x18\x03 \x01(\rR\x04mode\x126\n" +
+	"\bmodified\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bmodified\x12\x1f\n" +
+	"\vlink_target\x18\x05 \x01(\tR\n" +
+	"linkTarget\">\n" +
+	"\x10ReadFilesRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06stream\x18\x02 \x01(\x04R\x06stream\"\x13\n" +
+	"\x11ReadFilesResponse\"^\n" +
+	"\x11WriteFilesRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06stream\x18\x02 \x01(\x04R\x06stream\x12\x1d\n" +
+	"\n" +
+	"keep_kinds\x18\x03 \x01(\bR\tkeepKinds\"\x14\n" +
+	"\x12WriteFilesResponse\"\x11\n" +
 	"\x0fShutdownRequest\"\x12\n" +
-	"\x10ShutdownResponse2\xf1\b\n" +
+	"\x10ShutdownResponse2\xed\n" +
+	"\n" +
 	"\x05Agent\x12C\n" +
 	"\x04Info\x12\x1c.skerry.guest.v1.InfoRequest\x1a\x1d.skerry.guest.v1.InfoResponse\x12R\n" +
 	"\tConfigure\x12!.skerry.guest.v1.ConfigureRequest\x1a\".skerry.guest.v1.ConfigureResponse\x12^\n" +
@@ -3249,6 +3617,10 @@ const file_agent_proto_rawDesc = "" +
 	"Statistics\x12\".skerry.guest.v1.StatisticsRequest\x1a#.skerry.guest.v1.StatisticsResponse\x12B\n" +
 	"\x06Events\x12\x1e.skerry.guest.v1.EventsRequest\x1a\x16.skerry.guest.v1.Event0\x01\x12L\n" +
 	"\aSetTime\x12\x1f.skerry.guest.v1.SetTimeRequest\x1a .skerry.guest.v1.SetTimeResponse\x12O\n" +
+	"\bStatFile\x12 .skerry.guest.v1.StatFileRequest\x1a!.skerry.guest.v1.StatFileResponse\x12R\n" +
+	"\tReadFiles\x12!.skerry.guest.v1.ReadFilesRequest\x1a\".skerry.guest.v1.ReadFilesResponse\x12U\n" +
+	"\n" +
+	"WriteFiles\x12\".skerry.guest.v1.WriteFilesRequest\x1a#.skerry.guest.v1.WriteFilesResponse\x12O\n" +
 	"\bShutdown\x12 .skerry.guest.v1.ShutdownRequest\x1a!.skerry.guest.v1.ShutdownResponseB(Z&github.com/skerry-app/skerry/guest/apib\x06proto3"
 
 var (
@@ -3263,7 +3635,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 	return file_agent_proto_rawDescData
 }
 
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_agent_proto_goTypes = []any{
 	(*InfoRequest)(nil),           // 0: skerry.guest.v1.InfoRequest
 	(*InfoResponse)(nil),          // 1: skerry.guest.v1.InfoResponse
@@ -3309,20 +3681,26 @@ var file_agent_proto_goTypes = []any{
 	(*Event)(nil),                 // 41: skerry.guest.v1.Event
 	(*SetTimeRequest)(nil),        // 42: skerry.guest.v1.SetTimeRequest
 	(*SetTimeResponse)(nil),       // 43: skerry.guest.v1.SetTimeResponse
-	(*ShutdownRequest)(nil),       // 44: skerry.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),      // 45: skerry.guest.v1.ShutdownResponse
-	nil,                           // 46: skerry.guest.v1.ConfigureRequest.SysctlsEntry
-	nil,                           // 47: skerry.guest.v1.MemoryStatistics.DetailsEntry
-	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 49: google.protobuf.Duration
+	(*StatFileRequest)(nil),       // 44: skerry.guest.v1.StatFileRequest
+	(*StatFileResponse)(nil),      // 45: skerry.guest.v1.StatFileResponse
+	(*ReadFilesRequest)(nil),      // 46: skerry.guest.v1.ReadFilesRequest
+	(*ReadFilesResponse)(nil),     // 47: skerry.guest.v1.ReadFilesResponse
+	(*WriteFilesRequest)(nil),     // 48: skerry.guest.v1.WriteFilesRequest
+	(*WriteFilesResponse)(nil),    // 49: skerry.guest.v1.WriteFilesResponse
+	(*ShutdownRequest)(nil),       // 50: skerry.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),      // 51: skerry.guest.v1.ShutdownResponse
+	nil,                           // 52: skerry.guest.v1.ConfigureRequest.SysctlsEntry
+	nil,                           // 53: skerry.guest.v1.MemoryStatistics.DetailsEntry
+	(*timestamppb.Timestamp)(nil), // 54: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 55: google.protobuf.Duration
 }
 var file_agent_proto_depIdxs = []int32{
-	48, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
+	54, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
 	6,  // 1: skerry.guest.v1.ConfigureRequest.root:type_name -> skerry.guest.v1.Root
 	7,  // 2: skerry.guest.v1.ConfigureRequest.mounts:type_name -> skerry.guest.v1.Mount
 	8,  // 3: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
 	9,  // 4: skerry.guest.v1.ConfigureRequest.names:type_name -> skerry.guest.v1.Names
-	46, // 5: skerry.guest.v1.ConfigureRequest.sysctls:type_name -> skerry.guest.v1.ConfigureRequest.SysctlsEntry
+	52, // 5: skerry.guest.v1.ConfigureRequest.sysctls:type_name -> skerry.guest.v1.ConfigureRequest.SysctlsEntry
 	11, // 6: skerry.guest.v1.ConfigureRequest.resources:type_name -> skerry.guest.v1.Resources
 	13, // 7: skerry.guest.v1.ConfigureRequest.process:type_name -> skerry.guest.v1.Process
 	3,  // 8: skerry.guest.v1.ConfigureRequest.masked_paths:type_name -> skerry.guest.v1.Paths
@@ -3333,10 +3711,10 @@ var file_agent_proto_depIdxs = []int32{
 	14, // 13: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
 	15, // 14: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
 	13, // 15: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
-	48, // 16: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
+	54, // 16: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
 	30, // 17: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
-	48, // 18: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
-	48, // 19: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
+	54, // 18: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
+	54, // 19: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
 	33, // 20: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
 	34, // 21: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
 	35, // 22: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
@@ -3345,42 +3723,49 @@ var file_agent_proto_depIdxs = []int32{
 	38, // 25: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
 	38, // 26: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
 	38, // 27: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
-	47, // 28: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
+	53, // 28: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
 	39, // 29: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
 	39, // 30: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
-	48, // 31: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
-	49, // 32: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
-	0,  // 33: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
-	2,  // 34: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
-	16, // 35: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
-	18, // 36: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
-	20, // 37: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
-	22, // 38: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
-	24, // 39: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
-	26, // 40: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
-	28, // 41: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
-	31, // 42: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
-	40, // 43: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
-	42, // 44: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
-	44, // 45: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
-	1,  // 46: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
-	5,  // 47: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
-	17, // 48: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
-	19, // 49: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
-	21, // 50: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
-	23, // 51: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
-	25, // 52: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
-	27, // 53: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
-	29, // 54: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
-	32, // 55: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
-	41, // 56: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
-	43, // 57: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
-	45, // 58: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
-	46, // [46:59] is the sub-list for method output_type
-	33, // [33:46] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	54, // 31: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
+	55, // 32: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
+	54, // 33: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
+	0,  // 34: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
+	2,  // 35: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
+	16, // 36: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
+	18, // 37: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
+	20, // 38: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
+	22, // 39: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
+	24, // 40: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
+	26, // 41: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
+	28, // 42: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
+	31, // 43: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
+	40, // 44: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
+	42, // 45: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
+	44, // 46: skerry.guest.v1.Agent.StatFile:input_type -> skerry.guest.v1.StatFileRequest
+	46, // 47: skerry.guest.v1.Agent.ReadFiles:input_type -> skerry.guest.v1.ReadFilesRequest
+	48, // 48: skerry.guest.v1.Agent.WriteFiles:input_type -> skerry.guest.v1.WriteFilesRequest
+	50, // 49: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
+	1,  // 50: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
+	5,  // 51: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
+	17, // 52: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
+	19, // 53: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
+	21, // 54: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
+	23, // 55: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
+	25, // 56: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
+	27, // 57: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
+	29, // 58: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
+	32, // 59: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
+	41, // 60: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
+	43, // 61: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
+	45, // 62: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
+	47, // 63: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
+	49, // 64: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
+	51, // 65: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
+	50, // [50:66] is the sub-list for method output_type
+	34, // [34:50] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -3395,7 +3780,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   48,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

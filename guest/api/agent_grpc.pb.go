@@ -35,6 +35,9 @@ const (
 	Agent_Statistics_FullMethodName    = "/skerry.guest.v1.Agent/Statistics"
 	Agent_Events_FullMethodName        = "/skerry.guest.v1.Agent/Events"
 	Agent_SetTime_FullMethodName       = "/skerry.guest.v1.Agent/SetTime"
+	Agent_StatFile_FullMethodName      = "/skerry.guest.v1.Agent/StatFile"
+	Agent_ReadFiles_FullMethodName     = "/skerry.guest.v1.Agent/ReadFiles"
+	Agent_WriteFiles_FullMethodName    = "/skerry.guest.v1.Agent/WriteFiles"
 	Agent_Shutdown_FullMethodName      = "/skerry.guest.v1.Agent/Shutdown"
 )
 
@@ -74,6 +77,13 @@ type AgentClient interface {
 	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
 	// SetTime sets the machine's clock.
 	SetTime(ctx context.Context, in *SetTimeRequest, opts ...grpc.CallOption) (*SetTimeResponse, error)
+	// StatFile, ReadFiles and WriteFiles look at the container's files, whether
+	// its first process has been started or not. Paths are resolved as the
+	// container's processes would. ReadFiles and WriteFiles carry a tar archive
+	// over a stream that the guest dials, and answer when all is done.
+	StatFile(ctx context.Context, in *StatFileRequest, opts ...grpc.CallOption) (*StatFileResponse, error)
+	ReadFiles(ctx context.Context, in *ReadFilesRequest, opts ...grpc.CallOption) (*ReadFilesResponse, error)
+	WriteFiles(ctx context.Context, in *WriteFilesRequest, opts ...grpc.CallOption) (*WriteFilesResponse, error)
 	// Shutdown kills what is left of the container, unmounts and flushes its
 	// disks and then answers; after that the host may cut the power.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
@@ -216,6 +226,36 @@ func (c *agentClient) SetTime(ctx context.Context, in *SetTimeRequest, opts ...g
 	return out, nil
 }
 
+func (c *agentClient) StatFile(ctx context.Context, in *StatFileRequest, opts ...grpc.CallOption) (*StatFileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatFileResponse)
+	err := c.cc.Invoke(ctx, Agent_StatFile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) ReadFiles(ctx context.Context, in *ReadFilesRequest, opts ...grpc.CallOption) (*ReadFilesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReadFilesResponse)
+	err := c.cc.Invoke(ctx, Agent_ReadFiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) WriteFiles(ctx context.Context, in *WriteFilesRequest, opts ...grpc.CallOption) (*WriteFilesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WriteFilesResponse)
+	err := c.cc.Invoke(ctx, Agent_WriteFiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *agentClient) Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ShutdownResponse)
@@ -262,6 +302,13 @@ type AgentServer interface {
 	Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error
 	// SetTime sets the machine's clock.
 	SetTime(context.Context, *SetTimeRequest) (*SetTimeResponse, error)
+	// StatFile, ReadFiles and WriteFiles look at the container's files, whether
+	// its first process has been started or not. Paths are resolved as the
+	// container's processes would. ReadFiles and WriteFiles carry a tar archive
+	// over a stream that the guest dials, and answer when all is done.
+	StatFile(context.Context, *StatFileRequest) (*StatFileResponse, error)
+	ReadFiles(context.Context, *ReadFilesRequest) (*ReadFilesResponse, error)
+	WriteFiles(context.Context, *WriteFilesRequest) (*WriteFilesResponse, error)
 	// Shutdown kills what is left of the container, unmounts and flushes its
 	// disks and then answers; after that the host may cut the power.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
@@ -310,6 +357,15 @@ func (UnimplementedAgentServer) Events(*EventsRequest, grpc.ServerStreamingServe
 }
 func (UnimplementedAgentServer) SetTime(context.Context, *SetTimeRequest) (*SetTimeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetTime not implemented")
+}
+func (UnimplementedAgentServer) StatFile(context.Context, *StatFileRequest) (*StatFileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StatFile not implemented")
+}
+func (UnimplementedAgentServer) ReadFiles(context.Context, *ReadFilesRequest) (*ReadFilesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReadFiles not implemented")
+}
+func (UnimplementedAgentServer) WriteFiles(context.Context, *WriteFilesRequest) (*WriteFilesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WriteFiles not implemented")
 }
 func (UnimplementedAgentServer) Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
@@ -544,6 +600,60 @@ func _Agent_SetTime_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Agent_StatFile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatFileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).StatFile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_StatFile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).StatFile(ctx, req.(*StatFileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_ReadFiles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReadFilesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).ReadFiles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_ReadFiles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).ReadFiles(ctx, req.(*ReadFilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_WriteFiles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WriteFilesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).WriteFiles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_WriteFiles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).WriteFiles(ctx, req.(*WriteFilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Agent_Shutdown_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ShutdownRequest)
 	if err := dec(in); err != nil {
@@ -612,6 +722,18 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetTime",
 			Handler:    _Agent_SetTime_Handler,
+		},
+		{
+			MethodName: "StatFile",
+			Handler:    _Agent_StatFile_Handler,
+		},
+		{
+			MethodName: "ReadFiles",
+			Handler:    _Agent_ReadFiles_Handler,
+		},
+		{
+			MethodName: "WriteFiles",
+			Handler:    _Agent_WriteFiles_Handler,
 		},
 		{
 			MethodName: "Shutdown",

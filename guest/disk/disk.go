@@ -34,8 +34,21 @@ func Find(serial string) (string, error) {
 	return "", fmt.Errorf("disk %q: %w", serial, errUnknown)
 }
 
+// MountType mounts a disk with a file system of a type that the kernel has,
+// empty for ext4, on a directory, which is made.
+func MountType(kind, serial, dir string, flags uintptr) error {
+	if kind == "" {
+		return Mount(serial, dir, flags, "")
+	}
+	return mount(kind, serial, dir, flags, "")
+}
+
 // Mount mounts an ext4 disk on a directory, which is made.
 func Mount(serial, dir string, flags uintptr, options string) error {
+	return mount("ext4", serial, dir, flags, options)
+}
+
+func mount(kind, serial, dir string, flags uintptr, options string) error {
 	device, err := Find(serial)
 	if err != nil {
 		return err
@@ -43,7 +56,7 @@ func Mount(serial, dir string, flags uintptr, options string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount(device, dir, "ext4", flags, options); err != nil {
+	if err := unix.Mount(device, dir, kind, flags, options); err != nil {
 		return fmt.Errorf("mount disk %q: %w", serial, err)
 	}
 	return nil

@@ -54,6 +54,9 @@ type Child struct {
 	// Pidfd refers to the process once it has been started, for the caller to
 	// close.
 	Pidfd int
+	// Root is an O_PATH descriptor of the container's root directory, of a
+	// container's first process until that starts or is abandoned; else -1.
+	Root int
 
 	thread  *thread
 	options Options
@@ -64,7 +67,7 @@ type Child struct {
 // Prepare enters the container's namespaces, making them and its file system
 // for a first process, and opens the terminal.
 func Prepare(o Options) (*Child, error) {
-	c := &Child{thread: newThread(), options: o, Pidfd: -1}
+	c := &Child{thread: newThread(), options: o, Pidfd: -1, Root: -1}
 	err := c.open()
 	if err == nil {
 		err = c.thread.do(c.prepare)
@@ -103,7 +106,12 @@ func (c *Child) prepare() error {
 	if err := c.bindConsole(); err != nil {
 		return err
 	}
-	return o.Root.seal()
+	if err := o.Root.seal(); err != nil {
+		return err
+	}
+	var err error
+	c.Root, err = unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return err
 }
 
 // Start executes the process and returns its number as vminitd sees it. It may
@@ -239,6 +247,10 @@ func (c *Child) release() {
 	c.score.close()
 	if c.minder != nil {
 		c.minder.Close()
+	}
+	if c.Root >= 0 {
+		unix.Close(c.Root)
+		c.Root = -1
 	}
 	for _, f := range c.options.Stdio {
 		if f != nil {

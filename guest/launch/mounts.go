@@ -72,7 +72,9 @@ var mountFlags = map[string]uintptr{
 	"rw": 0, "suid": 0, "dev": 0, "exec": 0, "defaults": 0,
 }
 
-func (s *stage) mountRequested(m *api.Mount) error {
+// mountRequested mounts what the container asks for. The machine's directories
+// shares and disks have what can be bound there.
+func (s *stage) mountRequested(m *api.Mount, shares, disks string) error {
 	var flags uintptr
 	var data []string
 	for _, o := range m.Options {
@@ -82,8 +84,19 @@ func (s *stage) mountRequested(m *api.Mount) error {
 			data = append(data, o)
 		}
 	}
-	if m.Type == "tmpfs" {
+	switch m.Type {
+	case "tmpfs":
 		data = append(s.modeOf(m.Target), data...)
+	case "share":
+		return s.bindBelow(shares, m.Source, m.Target, flags|unix.MS_NODEV)
+	case "disk":
+		source := filepath.Join(m.Source, m.Subpath)
+		if m.Populate {
+			if err := s.populate(disks, source, m.Target); err != nil {
+				return fmt.Errorf("fill volume for %s: %w", m.Target, err)
+			}
+		}
+		return s.bindBelow(disks, source, m.Target, flags)
 	}
 	return s.mount(m.Type, m.Source, m.Target, flags, strings.Join(data, ","))
 }

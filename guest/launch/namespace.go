@@ -42,6 +42,8 @@ type Root struct {
 	Devices  []device.Device
 	Shm      int64             // bytes; 0: the usual size
 	Mounts   []*api.Mount      // beside the usual ones, outer ones first
+	Shares   string            // directory with the host's
+	Disks    string            // directory with further disks, by their serials
 	Files    map[string]string // path inside the container: file to be bound there
 	Sysctls  map[string]string
 	Hostname string
@@ -83,7 +85,7 @@ func (r *Root) enter(privileged bool) error {
 		}
 	}
 	for _, m := range r.Mounts {
-		if err := stage.mountRequested(m); err != nil {
+		if err := stage.mountRequested(m, r.Shares, r.Disks); err != nil {
 			return err
 		}
 	}

@@ -72,6 +72,34 @@ func (s *stage) bind(source, target string, flags uintptr) error {
 	return nil
 }
 
+// bindBelow binds what is below a directory of the machine, and nothing that a
+// link there leads to, over a path of the container.
+func (s *stage) bindBelow(dir, name, target string, flags uintptr) error {
+	fd, err := openBelow(dir, name)
+	if err != nil {
+		return fmt.Errorf("mount on %s: %w", target, err)
+	}
+	defer unix.Close(fd)
+	if err := s.bind(fmt.Sprintf("/proc/self/fd/%d", fd), target, flags); err != nil {
+		return fmt.Errorf("mount %s on %s: %w", name, target, err)
+	}
+	return nil
+}
+
+func openBelow(dir, name string) (int, error) {
+	base, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	defer unix.Close(base)
+	fd, err := unix.Openat2(base, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: filepath.Join(dir, name), Err: err}
+	}
+	return fd, nil
+}
+
 // at calls f with a path of the machine that stands for one of the container.
 func (s *stage) at(target string, directory bool, f func(path string) error) error {
 	fd, err := s.open(target, directory, maxLinks)

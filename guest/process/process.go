@@ -37,6 +37,7 @@ type Process struct {
 
 	mu    sync.Mutex
 	state state
+	pid   int // as the machine sees it, once started
 }
 
 // state is where a process is in its life.
@@ -62,6 +63,7 @@ func (p *Process) Start(r *Reaper) (pid int32, err error) {
 	exited, err := r.Start(func() (int, error) {
 		outer, err := p.child.Start()
 		if err == nil {
+			p.pid = outer
 			pid = InnerPid(outer) // it is there, dead or alive, until it is collected
 		}
 		return outer, err

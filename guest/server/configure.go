@@ -29,6 +29,8 @@ const (
 	imageDir   = "/run/container/image"
 	scratchDir = "/run/container/scratch"
 	filesDir   = "/run/container/files"
+	sharesDir  = "/run/container/shares"
+	disksDir   = "/run/container/disks"
 	rootDir    = "/run/container/rootfs" // where it is put together
 )
 
@@ -43,6 +45,7 @@ func (s *Server) Configure(ctx context.Context, r *api.ConfigureRequest) (*api.C
 		return nil, status.Error(codes.InvalidArgument, "root, names and process are needed")
 	}
 	s.configured, s.root = true, r.Root
+	s.disks = furtherDisks(r.Mounts)
 	if err := s.configure(ctx, r); err != nil {
 		return nil, failed(err)
 	}
@@ -54,6 +57,9 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 		return err
 	}
 	if err := mountDisks(r.Root); err != nil {
+		return err
+	}
+	if err := mountSources(s.disks, r.ShareTag); err != nil {
 		return err
 	}
 	if err := network.Configure(r.Interfaces); err != nil {
@@ -93,7 +99,7 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 	r.Process.Id = process.Init
 	return s.table.Create(ctx, r.Process, &launch.Root{
 		Stage: rootDir, Lower: imageDir, Upper: filepath.Join(scratchDir, "upper"), Work: filepath.Join(scratchDir, "work"),
-		Cgroup: cgroup.Container, ReadOnly: r.Root.ReadOnly, Mounts: sortedMounts(r.Mounts), Sysctls: r.Sysctls,
+		Cgroup: cgroup.Container, ReadOnly: r.Root.ReadOnly, Mounts: sortedMounts(r.Mounts), Shares: sharesDir, Disks: disksDir, Sysctls: r.Sysctls,
 		Hostname: r.Names.Hostname, Domain: r.Names.Domainname, Files: files,
 		Masked: r.MaskedPaths, Fixed: r.ReadOnlyPaths, Devices: devices, Shm: r.ShmBytes,
 	})
@@ -112,9 +118,14 @@ func mountDisks(r *api.Root) error {
 	return disk.Mount(r.ScratchDisk, scratchDir, unix.MS_NOATIME, "discard")
 }
 
-// unmountDisks unmounts the scratch disk and then the image's.
-func unmountDisks(ctx context.Context, r *api.Root) error {
-	return errors.Join(disk.Unmount(ctx, r.ScratchDisk, scratchDir), disk.Unmount(ctx, r.ImageDisk, imageDir))
+// unmountDisks unmounts further disks, the scratch disk and then the image's.
+func unmountDisks(ctx context.Context, r *api.Root, further []furtherDisk) error {
+	var errs []error
+	for _, d := range further {
+		errs = append(errs, disk.Unmount(ctx, d.serial, d.dir()))
+	}
+	errs = append(errs, unmountShares())
+	return errors.Join(errors.Join(errs...), disk.Unmount(ctx, r.ScratchDisk, scratchDir), disk.Unmount(ctx, r.ImageDisk, imageDir))
 }
 
 // machineSysctls hold for every machine: memory is the container's to promise,

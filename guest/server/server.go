@@ -20,6 +20,7 @@ import (
 
 	"github.com/skerry-app/skerry/guest/api"
 	"github.com/skerry-app/skerry/guest/api/reason"
+	"github.com/skerry-app/skerry/guest/archive"
 	"github.com/skerry-app/skerry/guest/cgroup"
 	"github.com/skerry-app/skerry/guest/launch"
 	"github.com/skerry-app/skerry/guest/process"
@@ -37,7 +38,8 @@ type Server struct {
 	mu         sync.Mutex
 	configured bool
 	root       *api.Root // once configured
-	address    string    // of the container's first interface
+	disks      []furtherDisk
+	address    string // of the container's first interface
 }
 
 // New returns a server; initStarted and serving are times since the kernel
@@ -178,14 +180,14 @@ const shutdownTimeout = 15 * time.Second
 // Shutdown implements api.AgentServer.
 func (s *Server) Shutdown(ctx context.Context, _ *api.ShutdownRequest) (*api.ShutdownResponse, error) {
 	s.mu.Lock()
-	root := s.root
+	root, disks := s.root, s.disks
 	s.mu.Unlock()
 	if root == nil {
 		return &api.ShutdownResponse{}, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, shutdownTimeout, errors.New("the container holds on to it"))
 	defer cancel()
-	if err := errors.Join(s.table.KillAll(ctx), unmountDisks(ctx, root)); err != nil {
+	if err := errors.Join(s.table.KillAll(ctx), unmountDisks(ctx, root, disks)); err != nil {
 		unix.Sync() // the least that can be done
 		return nil, failed(err)
 	}
@@ -204,9 +206,9 @@ func failed(err error) error {
 			return st.Err()
 		}
 		return detailed.Err()
-	case errors.Is(err, process.ErrInvalid):
+	case errors.Is(err, process.ErrInvalid), errors.Is(err, archive.ErrNotDirectory), errors.Is(err, archive.ErrKind), errors.Is(err, unix.ENOTDIR):
 		code = codes.InvalidArgument
-	case errors.Is(err, process.ErrUnknown):
+	case errors.Is(err, process.ErrUnknown), errors.Is(err, unix.ENOENT):
 		code = codes.NotFound
 	case errors.Is(err, process.ErrExists):
 		code = codes.AlreadyExists

@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/guest/api"
+)
+
+// MountType is a kind of Mount, in Docker's words.
+type MountType string
+
+const (
+	MountBind   MountType = "bind"   // a file or directory of the host
+	MountVolume MountType = "volume" // a disk of its own
+	MountTmpfs  MountType = "tmpfs"
+)
+
+// Mount puts something in a place of a container's file system.
+type Mount struct {
+	Type     MountType
+	Source   string // of a bind: absolute path; of a volume: its name, empty for a new one without a name
+	Target   string // absolute path in the container
+	ReadOnly bool
+
+	MakeSource bool              // of a bind: make a directory where nothing is
+	NoCopy     bool              // of a volume: leave a new one empty, instead of what the image has
+	Labels     map[string]string // of a volume that is made
+	Unnamed    bool              // of a volume: made for this container; set by Create
+	Size       int64             // of a tmpfs, bytes; 0: half of the memory
+	Mode       uint32            // of a tmpfs; 0: 01777
+}
+
+// checkMounts refuses mounts that cannot work.
+func checkMounts(mounts []Mount) error {
+	bad := func(format string, a ...any) error {
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf(format, a...))
+	}
+	targets := map[string]bool{}
+	for _, m := range mounts {
+		target := path.Clean(m.Target)
+		switch {
+		case !path.IsAbs(m.Target) || strings.ContainsRune(m.Target, 0):
+			return bad("invalid mount path: %q: mount path must be absolute", m.Target)
+		case target == "/":
+			return bad("invalid mount config for type %q: invalid specification: destination can't be '/'", m.Type)
+		case targets[target]:
+			return bad("Duplicate mount point: %s", target)
+		case m.Type == MountBind && !filepath.IsAbs(m.Source):
+			return bad("invalid mount config for type \"bind\": invalid mount path: %q mount path must be absolute", m.Source)
+		case m.Type == MountVolume && m.Source != "":
+			if err := checkVolumeName(m.Source); err != nil {
+				return err
+			}
+		case m.Type == MountTmpfs && m.Source != "":
+			return bad("invalid mount config for type \"tmpfs\": field Source must not be specified")
+		case m.Type != MountBind && m.Type != MountVolume && m.Type != MountTmpfs:
+			return bad("mount type unknown: %q", m.Type)
+		}
+		targets[target] = true
+	}
+	return nil
+}
+
+// imageVolumes adds a volume without a name for each place where the image
+// wants one and nothing else is mounted.
+func imageVolumes(mounts []Mount, targets map[string]struct{}) []Mount {
+	for _, target := range slices.Sorted(maps.Keys(targets)) {
+		if !slices.ContainsFunc(mounts, func(m Mount) bool { return path.Clean(m.Target) == path.Clean(target) }) {
+			mounts = append(mounts, Mount{Type: MountVolume, Target: target})
+		}
+	}
+	return mounts
+}
+
+// makeSources finds the host's files, makes directories where they are asked
+// for, and gives volumes without a name one.
+func makeSources(mounts []Mount) error {
+	for i := range mounts {
+		m := &mounts[i]
+		switch {
+		case m.Type == MountVolume && m.Source == "":
+			m.Source, m.Unnamed = newID(), true
+		case m.Type == MountBind:
+			if _, err := os.Stat(m.Source); m.MakeSource && errors.Is(err, fs.ErrNotExist) {
+				if err := os.MkdirAll(m.Source, 0o755); err != nil {
+					return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("make the bind mount's source: %v", err))
+				}
+			}
+			if _, err := shareOf(*m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shareOf is what the machine needs for a bind mount: the directory, or the one
+// around a file.
+func shareOf(m Mount) (vm.Share, error) {
+	bad := func(format string, a ...any) (vm.Share, error) {
+		return vm.Share{}, errdefs.ErrInvalidArgument.WithMessage("invalid mount config for type \"bind\": " + fmt.Sprintf(format, a...))
+	}
+	source, err := filepath.EvalSymlinks(m.Source)
+	if errors.Is(err, fs.ErrNotExist) {
+		return bad("bind source path does not exist: %s", m.Source)
+	}
+	if err != nil {
+		return bad("%v", err)
+	}
+	st, err := os.Stat(source)
+	s := vm.Share{Path: source, ReadOnly: m.ReadOnly}
+	switch {
+	case err != nil:
+		return bad("%v", err)
+	case st.Mode().IsRegular():
+		s.Path, s.File = filepath.Split(source)
+		s.Path = filepath.Clean(s.Path)
+	case !st.IsDir():
+		return vm.Share{}, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("mounting %s is not implemented yet: it is neither a file nor a directory", m.Source))
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%v", s.Path, s.File, s.ReadOnly))
+	s.Name = hex.EncodeToString(sum[:8])
+	return s, nil
+}
+
+// sources are what a run's machine needs for the container's mounts.
+type sources struct {
+	shares []vm.Share
+	disks  []vm.Disk
+	mounts []*api.Mount
+}
+
+// sources finds what is to be mounted. Volumes must be in use by the run.
+func (e *Engine) sources(mounts []Mount) (s sources, err error) {
+	for _, m := range mounts {
+		a := &api.Mount{Target: m.Target}
+		if m.ReadOnly {
+			a.Options = append(a.Options, "ro")
+		}
+		switch m.Type {
+		case MountBind:
+			share, err := shareOf(m)
+			if err != nil {
+				return s, err
+			}
+			if !slices.Contains(s.shares, share) {
+				s.shares = append(s.shares, share)
+			}
+			a.Type, a.Source = "share", path.Join(share.Name, share.File)
+		case MountVolume:
+			a.Type, a.Subpath, a.Populate = "disk", volumeData, !m.NoCopy && !m.ReadOnly
+			if a.Source, err = s.addVolume(e.volumes.disk(m.Source), m.ReadOnly); err != nil {
+				return s, err
+			}
+		case MountTmpfs:
+			a.Type, a.Source = "tmpfs", "tmpfs"
+			a.Options = append(a.Options, "nosuid", "nodev", "noexec", fmt.Sprintf("mode=%o", tmpfsMode(m.Mode)))
+			if m.Size > 0 {
+				a.Options = append(a.Options, fmt.Sprintf("size=%d", m.Size))
+			}
+		}
+		s.mounts = append(s.mounts, a)
+	}
+	return s, nil
+}
+
+func tmpfsMode(mode uint32) uint32 {
+	if mode == 0 {
+		return 0o1777
+	}
+	return mode
+}
+
+// addVolume adds a volume's disk, once, and returns its serial. A machine that
+// may write to it in one place has it writable.
+func (s *sources) addVolume(disk string, readOnly bool) (serial string, err error) {
+	for i := range s.disks {
+		if s.disks[i].Path == disk {
+			s.disks[i].ReadOnly = s.disks[i].ReadOnly && readOnly
+			return s.disks[i].Serial, nil
+		}
+	}
+	serial = fmt.Sprintf("volume%d", len(s.disks))
+	s.disks = append(s.disks, vm.Disk{Path: disk, ReadOnly: readOnly, Serial: serial})
+	return serial, nil
+}

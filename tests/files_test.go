@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"archive/tar"
 	"encoding/gob"
 	"encoding/json"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 // in runs a shell script in a running container.
 func (a *app) in(name, script string) string {
 	a.tb.Helper()
-	return a.ok("skerry", "exec", name, "sh", "-ec", script)
+	return a.ok("skerry", "exec", name, "sh", "-exc", script)
 }
 
 func write(t *testing.T, path, content string) {
@@ -182,7 +183,7 @@ func plain(m ext4test.Manifest) ext4test.Manifest {
 func TestVolumes(t *testing.T) {
 	a := shared(t)
 	ref := insideImage(t, "volumes", registrytest.Layer{Files: []registrytest.File{
-		{Name: "data/", Mode: 0o750}, {Name: "data/seed", Body: []byte("seed"), Mode: 0o604}, {Name: "data/link", Link: "seed"}}})
+		{Name: "data/", Mode: 0o750}, {Name: "data/seed", Body: []byte("seed"), Mode: 0o604}, {Name: "data/link", Link: "seed", Type: tar.TypeSymlink}}})
 	if got := a.ok("docker", "volume", "create", "--label", "a=b", "kept"); got != "kept\n" {
 		t.Errorf("create printed %q", got)
 	}
@@ -224,7 +225,7 @@ func TestCopy(t *testing.T) {
 	at := func(name string) string { return filepath.Join(host, name) }
 	write(t, at("tree/file"), "file")
 	write(t, at("tree/below/deeper"), "deeper")
-	must(t, os.Chmod(at("tree/file"), 0o4751))
+	must(t, unix.Chmod(at("tree/file"), 0o4751))
 	must(t, os.Chtimes(at("tree/file"), time.Time{}, time.Unix(1_000_000_000, 0)))
 	must(t, os.Symlink("below/deeper", at("tree/link")))
 	must(t, os.Link(at("tree/file"), at("tree/hard")))

@@ -18,7 +18,7 @@ import (
 )
 
 // TestPrivileges gives processes more or less than the usual rights and limits.
-// Apple's scenarios have their numbers in brackets.
+// Numbers are those of Apple's scenarios.
 func TestPrivileges(t *testing.T) {
 	g := boot(t, bootOptions{image: newImage(t, nil), stdio: agent.Stdio{Stdout: true}, configure: func(r *api.ConfigureRequest) {
 		r.Resources = &api.Resources{MemoryBytes: 128 << 20, MemoryLowBytes: 16 << 20, CpuWeight: 39, Cpus: "0", MemoryNodes: "0",
@@ -37,18 +37,18 @@ func TestPrivileges(t *testing.T) {
 		run  func(*guest, *testing.T)
 	}{
 		{"capabilities", (*guest).testCapabilities},
-		{"seccomp", (*guest).testSeccomp},
-		{"rlimits", (*guest).testRlimits},
-		{"paths", (*guest).testPaths},
+		{"seccomp 75 76 77", (*guest).testSeccomp},
+		{"rlimits 64 65 66", (*guest).testRlimits},
+		{"paths 27", (*guest).testPaths},
 		{"devices", (*guest).testDevices},
 		{"groups", (*guest).testGroups},
-		{"init", (*guest).testInit},
+		{"init 69 70", (*guest).testInit},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(g, t) })
 	}
 	must(t, g.init.Signal(deadline(t), int(unix.SIGTERM), false))
 	e, err := g.init.Wait(deadline(t))
-	if err != nil || e.Code != 143 || e.Signal != 0 { // the init itself has exited [69]
+	if err != nil || e.Code != 143 || e.Signal != 0 { // the init itself has exited
 		t.Errorf("after SIGTERM: %+v %v", e, err)
 	}
 	g.shutDown(t)
@@ -65,17 +65,19 @@ func (g *guest) testCapabilities(t *testing.T) {
 		name, command string
 		capability    uint64
 	}{
-		{"sys admin [22]", "mount -t tmpfs tmpfs /tmp && umount /tmp", 1 << unix.CAP_SYS_ADMIN},
-		{"net admin [23]", "ip link set lo down && ip link set lo up", 1 << unix.CAP_NET_ADMIN},
-		{"chown [26]", "touch /tmp/x && chown 1000:1000 /tmp/x && rm /tmp/x", 1 << unix.CAP_CHOWN},
-		{"all [25]", "mount -t tmpfs tmpfs /tmp && umount /tmp && ip link set lo down && ip link set lo up", math.MaxUint64},
+		{"sys admin 22", "mount -t tmpfs tmpfs /tmp && umount /tmp", 1 << unix.CAP_SYS_ADMIN},
+		{"net admin 23", "ip link set lo down && ip link set lo up", 1 << unix.CAP_NET_ADMIN},
+		{"chown 26", "touch /tmp/x && chown 1000:1000 /tmp/x && rm /tmp/x", 1 << unix.CAP_CHOWN},
+		{"all 25", "mount -t tmpfs tmpfs /tmp && umount /tmp && ip link set lo down && ip link set lo up", math.MaxUint64},
 	} {
-		if r := g.capable(t, 0, test.command); r.Code == 0 {
-			t.Errorf("%s: worked without", test.name)
-		}
-		if r := g.capable(t, test.capability, test.command); r.Code != 0 {
-			t.Errorf("%s: %+v", test.name, r)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			if r := g.capable(t, 0, test.command); r.Code == 0 {
+				t.Error("it worked without")
+			}
+			if r := g.capable(t, test.capability, test.command); r.Code != 0 {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 	const file = 1 << unix.CAP_DAC_OVERRIDE
 	const kill = 1 << unix.CAP_KILL
@@ -134,7 +136,7 @@ func (g *guest) testSeccomp(t *testing.T) {
 		}
 		r := run("id -u; grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | cut -f 2; echo x | cat; sleep 0", p)
 		nnp := map[bool]string{true: "1", false: "0"}[p.NoNewPrivileges]
-		if r.out != who+"\n"+nnp+"\n2\nx\n" { // [75-77]
+		if r.out != who+"\n"+nnp+"\n2\nx\n" {
 			t.Errorf("%v: %+v", p.User, r)
 		}
 	}
@@ -155,7 +157,7 @@ func (g *guest) testRlimits(t *testing.T) {
 		{Resource: unix.RLIMIT_CORE}, {Resource: unix.RLIMIT_FSIZE, Soft: math.MaxUint64, Hard: math.MaxUint64}}
 	p := &api.Process{User: "anna", Rlimits: limits, Args: []string{"sh", "-c", "ulimit -n; grep -E 'open|stack|core|file size' /proc/self/limits | tr -s ' '"}}
 	want := "256\nMax file size unlimited unlimited bytes \nMax stack size 8388608 16777216 bytes \nMax core file size 0 0 bytes \nMax open files 256 512 files \n"
-	if r := g.run(t, p, nil); r.out != want { // [64-66]
+	if r := g.run(t, p, nil); r.out != want {
 		t.Errorf("%+v", r)
 	}
 	p = &api.Process{Args: []string{"true"}, Rlimits: []*api.Rlimit{{Resource: unix.RLIMIT_NOFILE, Soft: 2, Hard: 1}}}
@@ -176,7 +178,7 @@ func (g *guest) testRlimits(t *testing.T) {
 func (g *guest) testPaths(t *testing.T) {
 	g.want(t, "cat /opt/plain /proc/uptime; ls -A /home/anna", "")
 	for _, command := range []string{"touch /home/anna/x", "touch /opt/x", "echo 1 > /proc/sys/net/core/somaxconn"} {
-		if r := g.shell(t, command); r.Code == 0 || !strings.Contains(r.err, "Read-only file system") { // [27]
+		if r := g.shell(t, command); r.Code == 0 || !strings.Contains(r.err, "Read-only file system") {
 			t.Errorf("%s: %+v", command, r)
 		}
 	}
@@ -211,7 +213,7 @@ func (g *guest) testGroups(t *testing.T) {
 
 func (g *guest) testInit(t *testing.T) {
 	g.want(t, "tr '\\0' ' ' < /proc/1/cmdline | cut -c 1-20", "skerry-init /bin/sh ")
-	// Orphans are its children, and it collects them [70].
+	// Orphans are its children, and it collects them.
 	g.want(t, "(sleep 0.1 & sleep 0.1 &); sleep 1; grep -l '^State:.*zombie' /proc/[0-9]*/status | wc -l", "0")
 	t.Logf("the init's memory: %s", g.shell(t, "grep -E 'VmRSS|RssAnon|Threads' /proc/1/status; cat /sys/fs/cgroup/pids.current").out)
 }
@@ -238,12 +240,12 @@ func TestInit(t *testing.T) {
 		g.shutDown(t)
 		return result{Exit: e, out: out.String()}, nil
 	}
-	r, err := run(&api.Process{Args: []string{"sh", "-c", "cat; echo hello from init; exit 42"}, User: "anna"}, // [67, 68, 72]
+	r, err := run(&api.Process{Args: []string{"sh", "-c", "cat; echo hello from init; exit 42"}, User: "anna"},
 		func(p *agent.Process, _ *bytes.Buffer) { io.WriteString(p.Stdin, "input through init\n") })
 	if err != nil || r.out != "input through init\nhello from init\n" || r.Code != 42 {
 		t.Errorf("%+v %v", r, err)
 	}
-	r, err = run(&api.Process{Args: []string{"sh", "-c", "trap 'echo once; exit 7' INT; tty && echo has tty; while :; do sleep 0.1; done"}, Terminal: true}, // [71]
+	r, err = run(&api.Process{Args: []string{"sh", "-c", "trap 'echo once; exit 7' INT; tty && echo has tty; while :; do sleep 0.1; done"}, Terminal: true},
 		func(p *agent.Process, out *bytes.Buffer) {
 			for !strings.Contains(out.String(), "has tty") {
 				if _, err := io.CopyN(out, p.Stdout, 1); err != nil {

@@ -104,10 +104,10 @@ func TestToSpec(t *testing.T) {
 // What is not offered is refused by name, with 501.
 func TestToSpecRefuses(t *testing.T) {
 	for _, tt := range []struct{ config, host, message string }{
-		{``, `{"Binds":["/a:/b"]}`, "bind mounts are not implemented yet"},
-		{``, `{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b"}]}`, "bind mounts are not implemented yet"},
-		{``, `{"Mounts":[{"Type":"volume","Source":"v","Target":"/b"}]}`, "volumes are not implemented yet"},
-		{`{"Volumes":{"/data":{}}}`, ``, "volumes are not implemented yet"},
+		{``, `{"Binds":["/a:/b:rshared"]}`, "the mount propagation rshared is not implemented yet"},
+		{``, `{"Mounts":[{"Type":"image","Source":"a","Target":"/b"}]}`, "image mounts are not implemented yet"},
+		{``, `{"Mounts":[{"Type":"volume","Source":"v","Target":"/b","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]}`, "the volume driver nfs is not implemented yet"},
+		{``, `{"VolumesFrom":["x"]}`, "volumes of other containers (--volumes-from) are not implemented yet"},
 		{``, `{"RestartPolicy":{"Name":"always"}}`, "restart policies are not implemented yet"},
 		{`{"Healthcheck":{"Test":["CMD","true"]}}`, ``, "health checks are not implemented yet"},
 		{``, `{"DeviceRequests":[{"Count":-1}]}`, "device requests (GPUs) are not implemented yet"},
@@ -135,6 +135,9 @@ func TestToSpecInvalid(t *testing.T) {
 	for _, host := range []string{
 		`{"NanoCpus":1,"CpuQuota":1}`,
 		`{"NanoCpus":-1}`,
+		`{"Binds":["/a:/b:rw:ro"]}`,
+		`{"Binds":["/a:/b:sometimes"]}`,
+		`{"Binds":["/a:"]}`,
 		`{"RestartPolicy":{"Name":"sometimes"}}`,
 		`{"PortBindings":{"80/tcp":[{"HostPort":"http"}]}}`,
 		`{"PortBindings":{"0/tcp":[{"HostPort":"80"}]}}`,

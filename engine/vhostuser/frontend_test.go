@@ -60,7 +60,7 @@ func serveVsock(t *testing.T) (*Vsock, *frontend) {
 }
 
 // connect attaches another front-end to a device.
-func connect(t *testing.T, d *Vsock) *frontend {
+func connect(t *testing.T, d interface{ Serve(*net.UnixConn) error }) *frontend {
 	t.Helper()
 	ours, theirs, err := Socketpair()
 	if err != nil {

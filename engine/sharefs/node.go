@@ -76,6 +76,9 @@ func (t *table) add(sh *share, parent *node, name string, fd int) (*node, unix.S
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.byKey[key]
+	if n != nil && n.kind != st.Mode&unix.S_IFMT {
+		n = nil // the number has passed to another file while nothing here was open
+	}
 	switch {
 	case n == nil && len(t.byID) >= maxNodes:
 		unix.Close(fd)
@@ -192,7 +195,9 @@ func (t *table) forget(id, times uint64) {
 		return
 	}
 	delete(t.byID, id)
-	delete(t.byKey, n.key)
+	if t.byKey[n.key] == n {
+		delete(t.byKey, n.key)
+	}
 	if n.users == 0 {
 		t.shut(n)
 	}

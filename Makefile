@@ -60,7 +60,7 @@ test-foreign: deps ## boot the arm64 kernel on an x86_64 host and put it through
 		go test -run TestConformanceForeign -count=1 ./engine/vm/qemu
 
 race: build ## run the tests of the parts that need no machines under the race detector
-	go test -race ./engine/logfile ./engine/network ./engine/vhostuser ./registry/... ./ext4/... ./app/...
+	go test -race ./engine ./engine/logfile ./engine/network ./engine/seccomp ./engine/sharefs ./engine/vhostuser ./registry/... ./ext4/... ./app/...
 
 lint: ## format, vet and staticcheck, for linux and for darwin
 	packaging/lint.sh

@@ -18,12 +18,13 @@ import (
 // statHeader says what is at a path, as JSON in base64.
 const statHeader = "X-Docker-Container-Path-Stat"
 
-func filePath(r *http.Request) (string, error) {
-	path := r.URL.Query().Get("path")
-	if path == "" {
-		return "", invalid("bad parameter: path: cannot be empty")
+// fileRequest returns the container and the path that a request is about.
+func (s *Server) fileRequest(r *http.Request) (c *engine.Container, path string, err error) {
+	if path = r.URL.Query().Get("path"); path == "" {
+		return nil, "", invalid("bad parameter: path: cannot be empty")
 	}
-	return path, nil
+	c, err = s.container(r)
+	return c, path, err
 }
 
 func setStat(w http.ResponseWriter, info engine.FileInfo) {
@@ -43,11 +44,7 @@ func missingFile(c *engine.Container, path string, err error) error {
 }
 
 func (s *Server) statFile(w http.ResponseWriter, r *http.Request) error {
-	path, err := filePath(r)
-	if err != nil {
-		return err
-	}
-	c, err := s.container(r)
+	c, path, err := s.fileRequest(r)
 	if err != nil {
 		return err
 	}
@@ -61,11 +58,7 @@ func (s *Server) statFile(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) readFiles(w http.ResponseWriter, r *http.Request) error {
-	path, err := filePath(r)
-	if err != nil {
-		return err
-	}
-	c, err := s.container(r)
+	c, path, err := s.fileRequest(r)
 	if err != nil {
 		return err
 	}
@@ -88,11 +81,7 @@ func (s *Server) readFiles(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) writeFiles(w http.ResponseWriter, r *http.Request) error {
-	path, err := filePath(r)
-	if err != nil {
-		return err
-	}
-	c, err := s.container(r)
+	c, path, err := s.fileRequest(r)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/mdlayher/vsock"
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -35,19 +36,31 @@ func (s *Server) StatFile(_ context.Context, r *api.StatFileRequest) (*api.StatF
 // archiveBuffer is the size of the pieces in which an archive travels.
 const archiveBuffer = 256 << 10
 
+// files opens the container's root and the stream for an archive, which ends
+// with ctx. done closes both.
+func (s *Server) files(ctx context.Context, id uint64) (root archive.Root, conn *vsock.Conn, done func(), err error) {
+	if root, err = s.table.Root(); err != nil {
+		return root, nil, nil, err
+	}
+	if conn, err = stream.Dial(ctx, id); err != nil {
+		unix.Close(int(root))
+		return root, nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	return root, conn, func() {
+		stop()
+		conn.Close()
+		unix.Close(int(root))
+	}, nil
+}
+
 // ReadFiles implements api.AgentServer.
 func (s *Server) ReadFiles(ctx context.Context, r *api.ReadFilesRequest) (*api.ReadFilesResponse, error) {
-	root, err := s.table.Root()
+	root, conn, done, err := s.files(ctx, r.Stream)
 	if err != nil {
 		return nil, failed(err)
 	}
-	defer unix.Close(int(root))
-	conn, err := stream.Dial(ctx, r.Stream)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	defer done()
 	w := bufio.NewWriterSize(conn, archiveBuffer)
 	err = root.Pack(w, r.Path)
 	if err == nil {
@@ -61,17 +74,11 @@ func (s *Server) ReadFiles(ctx context.Context, r *api.ReadFilesRequest) (*api.R
 
 // WriteFiles implements api.AgentServer.
 func (s *Server) WriteFiles(ctx context.Context, r *api.WriteFilesRequest) (*api.WriteFilesResponse, error) {
-	root, err := s.table.Root()
+	root, conn, done, err := s.files(ctx, r.Stream)
 	if err != nil {
 		return nil, failed(err)
 	}
-	defer unix.Close(int(root))
-	conn, err := stream.Dial(ctx, r.Stream)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	defer done()
 	if err := root.Unpack(bufio.NewReaderSize(conn, archiveBuffer), r.Path, archive.Options{KeepKinds: r.KeepKinds}); err != nil {
 		return nil, failed(err)
 	}

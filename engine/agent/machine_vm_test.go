@@ -187,7 +187,7 @@ func TestPrivileged(t *testing.T) {
 		}})
 	r := g.run(t, &api.Process{Privileged: true, Args: []string{"sh", "-c", `set -e
 		mount -t tmpfs x /tmp; umount /tmp; echo 3 > /proc/sys/vm/drop_caches; mkdir /sys/fs/cgroup/mine
-		test -b /dev/vda; ls /sys/firmware > /dev/null; grep -q 'CapEff:.*1ffffffffff' /proc/self/status; echo all`}}, nil)
+		test -b /dev/vda; head -c 1 /dev/vda > /dev/null; head -c 1 /dev/kmsg > /dev/null; ls /sys/firmware > /dev/null; grep -q 'CapEff:.*1ffffffffff' /proc/self/status; echo all`}}, nil)
 	if r.out != "all\n" {
 		t.Errorf("privileged: %+v", r)
 	}

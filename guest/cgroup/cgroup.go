@@ -48,6 +48,7 @@ func Setup() (*os.File, error) {
 		write(agent, "cgroup.procs", strconv.Itoa(os.Getpid())),
 		write(root, "cgroup.subtree_control", controllers),
 		write(agent, "memory.min", strconv.Itoa(agentMemory)),
+		AllowDevices(nil), // most containers are content with that
 	)
 	if err != nil {
 		return nil, err

@@ -27,8 +27,11 @@ type deviceRule struct {
 	major, minor int32 // -1: any
 }
 
+// AllDevices is the rule that allows every device.
+const AllDevices = "a *:* rwm"
+
 // AllowDevices keeps the container from all devices but the usual ones and
-// those of the rules.
+// those of the rules. It takes the place of what was allowed before.
 func AllowDevices(rules []string) error {
 	var program []instruction
 	for _, text := range append(usualDevices[:len(usualDevices):len(usualDevices)], rules...) {
@@ -36,11 +39,19 @@ func AllowDevices(rules []string) error {
 		if err != nil {
 			return err
 		}
+		if rule == everything { // the kernel refuses a program with a part that is never reached
+			return attach(result(1))
+		}
 		program = append(program, rule.program()...)
 	}
 	program = append(append(unpack(), program...), result(0)...)
 	return attach(program)
 }
+
+// everything is AllDevices.
+var everything = deviceRule{0, allAccess, -1, -1}
+
+const allAccess = unix.BPF_DEVCG_ACC_READ | unix.BPF_DEVCG_ACC_WRITE | unix.BPF_DEVCG_ACC_MKNOD
 
 func parseRule(text string) (deviceRule, error) {
 	fail := fmt.Errorf(`device rule %q: use one such as "c 10:200 rwm"`, text)
@@ -120,12 +131,11 @@ func result(v int32) []instruction { return []instruction{{set, answer, 0, v}, {
 
 // program allows what the rule allows and goes on after itself with all else.
 func (r deviceRule) program() []instruction {
-	const every = unix.BPF_DEVCG_ACC_READ | unix.BPF_DEVCG_ACC_WRITE | unix.BPF_DEVCG_ACC_MKNOD
 	var code []instruction
 	if r.kind != 0 {
 		code = append(code, instruction{unless, kind, 0, r.kind})
 	}
-	if r.access != every { // what is wanted beyond it; the argument is not needed any more
+	if r.access != allAccess { // what is wanted beyond it; the argument is not needed any more
 		code = append(code, instruction{copyWord, access<<4 | argument, 0, 0}, instruction{and, argument, 0, ^r.access},
 			instruction{unless, argument, 0, 0})
 	}

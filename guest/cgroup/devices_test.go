@@ -14,6 +14,7 @@ func TestParseRule(t *testing.T) {
 		"c 1:3 rwm": {unix.BPF_DEVCG_DEV_CHAR, read | write | mknod, 1, 3},
 		"b 8:* r":   {unix.BPF_DEVCG_DEV_BLOCK, read, 8, -1},
 		"a *:* w":   {0, write, -1, -1},
+		AllDevices:  everything,
 	} {
 		if got, err := parseRule(text); got != want || err != nil {
 			t.Errorf("%s: %+v, %v", text, got, err)

@@ -83,11 +83,14 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 	if err != nil {
 		return err
 	}
-	if !r.Process.Privileged {
-		rules := r.DeviceRules
-		for _, d := range devices {
-			rules = append(rules, d.Rule())
-		}
+	rules := r.DeviceRules
+	for _, d := range devices {
+		rules = append(rules, d.Rule())
+	}
+	if r.Process.Privileged {
+		rules = []string{cgroup.AllDevices}
+	}
+	if len(rules) > 0 {
 		if err := cgroup.AllowDevices(rules); err != nil {
 			return err
 		}

@@ -68,7 +68,7 @@ func TestFSMemoryInUse(t *testing.T) {
 		"the front-end leaves":   func(f *frontend) { f.conn.Close() },
 	} {
 		begun, finish := make(chan bool), make(chan bool)
-		_, f := serveFS(t, func(request, reply [][]byte) int {
+		d, f := serveFS(t, func(request, reply [][]byte) int {
 			begun <- true
 			<-finish
 			return echo(request, reply) // would crash in memory that is gone
@@ -76,6 +76,11 @@ func TestFSMemoryInUse(t *testing.T) {
 		f.rings[1].ask("slow")
 		<-begun
 		end(f)
+		eventually(t, "the device waits for the request", func() bool {
+			d.b.mu.Lock()
+			defer d.b.mu.Unlock()
+			return d.held
+		})
 		f.rings[1].ask("later")
 		select {
 		case <-begun:

@@ -85,6 +85,9 @@ func (s *Server) writeFiles(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if boolean(r, "copyUIDGID") && c.Snapshot().User != "" {
+		return notImplemented("giving copied files to the container's user is")
+	}
 	content, err := inflated(r.Body)
 	if err != nil {
 		return err

@@ -153,7 +153,7 @@ func TestLogin(t *testing.T) {
 func TestServerDomain(t *testing.T) {
 	for server, want := range map[string]string{
 		"": "docker.io", "https://index.docker.io/v1/": "docker.io", "index.docker.io": "docker.io", "docker.io": "docker.io",
-		"localhost:5000": "localhost:5000", "https://ghcr.io": "ghcr.io", "ghcr.io/": "ghcr.io", "[::1]:5000": "[::1]:5000",
+		"localhost:5000": "localhost:5000", "https://ex.test": "ex.test", "ex.test/": "ex.test", "[::1]:5000": "[::1]:5000",
 	} {
 		if got, err := serverDomain(server); err != nil || got != want {
 			t.Errorf("%q is %q, %v instead of %q", server, got, err, want)

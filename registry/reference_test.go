@@ -18,7 +18,7 @@ func TestParseName(t *testing.T) {
 		"localhost/x":               {"localhost/x:latest", "localhost/x:latest", "localhost/x"},
 		"localhost:5000/x":          {"localhost:5000/x:latest", "localhost:5000/x:latest", "localhost:5000/x"},
 		"[::1]:5000/x:1":            {"[::1]:5000/x:1", "[::1]:5000/x:1", "[::1]:5000/x"},
-		"ghcr.io/a/b/c:v1":          {"ghcr.io/a/b/c:v1", "ghcr.io/a/b/c:v1", "ghcr.io/a/b/c"},
+		"ex.test/a/b/c:v1":          {"ex.test/a/b/c:v1", "ex.test/a/b/c:v1", "ex.test/a/b/c"},
 		"alpine" + someDigest:       {"docker.io/library/alpine" + someDigest, "alpine" + someDigest, "docker.io/library/alpine"},
 		"h:1/alpine:3" + someDigest: {"h:1/alpine" + someDigest, "h:1/alpine" + someDigest, "h:1/alpine"},
 	} {

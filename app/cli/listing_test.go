@@ -89,17 +89,17 @@ func TestImages(t *testing.T) {
 	answer := fmt.Sprintf(`[
 {"Id":"sha256:%s","RepoTags":["docker.io/library/alpine:latest","localhost:5000/x/alpine:3.20"],"RepoDigests":["alpine@%s"],"Created":%d,"Size":8123456},
 {"Id":"sha256:%s","RepoTags":[],"RepoDigests":[],"Created":%d,"Size":12},
-{"Id":"sha256:%s","RepoTags":null,"RepoDigests":["ghcr.io/a/b@%s"],"Created":%d,"Size":1500000000}]`,
+{"Id":"sha256:%s","RepoTags":null,"RepoDigests":["ex.test/a/b@%s"],"Created":%d,"Size":1500000000}]`,
 		strings.Repeat("a", 64), digest, ago(2*24*time.Hour), strings.Repeat("b", 64), ago(time.Hour), strings.Repeat("c", 64), digest, ago(3*time.Hour))
 	for _, test := range []struct{ args, want string }{
 		{"images", `REPOSITORY                TAG       IMAGE ID       CREATED             SIZE
 <none>                    <none>    bbbbbbbbbbbb   About an hour ago   12B
-ghcr.io/a/b               <none>    cccccccccccc   3 hours ago         1.5GB
+ex.test/a/b               <none>    cccccccccccc   3 hours ago         1.5GB
 alpine                    latest    aaaaaaaaaaaa   2 days ago          8.12MB
 localhost:5000/x/alpine   3.20      aaaaaaaaaaaa   2 days ago          8.12MB
 `},
 		{"images -q", "bbbbbbbbbbbb\ncccccccccccc\naaaaaaaaaaaa\n"},
-		{"images --digests --format {{.Repository}}@{{.Digest}}", "<none>@<none>\nghcr.io/a/b@" + digest + "\nalpine@" + digest + "\nlocalhost:5000/x/alpine@<none>\n"},
+		{"images --digests --format {{.Repository}}@{{.Digest}}", "<none>@<none>\nex.test/a/b@" + digest + "\nalpine@" + digest + "\nlocalhost:5000/x/alpine@<none>\n"},
 	} {
 		a := newApp(t)
 		a.on("GET /images/json", 200, answer)

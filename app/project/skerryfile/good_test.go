@@ -49,7 +49,7 @@ name = "all"
 start_at_login = false
 requires = ">= 0.3"
 [containers.web]
-image = "ghcr.io/acme/shop@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+image = "ex.test/acme/shop@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 platform = "linux/arm64/v8"
 pull_policy = "always"
 command = "serve --title 'two words' \"$$HOME\""
@@ -76,7 +76,7 @@ manual = true
 image = "postgres"
 `}, Project{Name: "all", Containers: []*Container{
 			{Name: "db", Image: "postgres", Hostname: "db", PullPolicy: PullMissing},
-			{Name: "web", Image: "ghcr.io/acme/shop@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+			{Name: "web", Image: "ex.test/acme/shop@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 				Platform: "linux/arm64/v8", PullPolicy: PullAlways,
 				Command: []string{"serve", "--title", "two words", "$HOME"}, Entrypoint: []string{},
 				Environment: []string{"DEBUG=true", "EMPTY=", "F=0.5", "N=3", "URL=value"},

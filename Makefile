@@ -84,6 +84,6 @@ bench-kernel: ## print how fast the kernel boots, against the configuration in P
 	go run ./kernel/bench
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 .PHONY: run stop build deps generate clean test test-foreign race lint bench bench-start bench-ext4 prove-ext4 bench-kernel help

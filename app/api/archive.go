@@ -65,7 +65,7 @@ func (s *Server) readFiles(w http.ResponseWriter, r *http.Request) error {
 	begun := false
 	err = c.ReadFiles(r.Context(), path, func(info engine.FileInfo) {
 		setStat(w, info)
-		w.Header().Set("Content-Type", "application/x-tar")
+		w.Header().Set("Content-Type", tarType)
 		begun = true
 	}, w)
 	if err != nil && !begun {

@@ -9,7 +9,7 @@ import (
 	"github.com/skerry-app/skerry/registry"
 )
 
-// tarType is the media type of an archive of images.
+// tarType is the media type of an archive, of images or of files.
 const tarType = "application/x-tar"
 
 // saveImages answers with an archive of the images that the query names.

@@ -11,35 +11,36 @@ import (
 // checkLogin asks a registry whether it accepts a name and password. The docker
 // command keeps them by itself.
 func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request) error {
-	var c dockerregistry.AuthConfig
-	if err := readJSON(r, &c); err != nil {
-		return err
-	}
-	if err := s.engine.Images().CheckLogin(r.Context(), c.ServerAddress, toAuth(c)); err != nil {
+	if _, err := s.acceptedLogin(r); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, dockerregistry.AuthResponse{Status: "Login Succeeded"})
 }
 
-// LoginAnswer says where a login is kept.
-type LoginAnswer struct {
+// acceptedLogin reads a name and password that the registry accepts.
+func (s *Server) acceptedLogin(r *http.Request) (c dockerregistry.AuthConfig, err error) {
+	if err := readJSON(r, &c); err != nil {
+		return c, err
+	}
+	return c, s.engine.Images().CheckLogin(r.Context(), c.ServerAddress, toAuth(c))
+}
+
+// loginAnswer says where a login is kept.
+type loginAnswer struct {
 	Where string
 }
 
 // login is checkLogin for skerry's own command line, and keeps what is right.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
-	var c dockerregistry.AuthConfig
-	if err := readJSON(r, &c); err != nil {
-		return err
-	}
-	if err := s.engine.Images().CheckLogin(r.Context(), c.ServerAddress, toAuth(c)); err != nil {
+	c, err := s.acceptedLogin(r)
+	if err != nil {
 		return err
 	}
 	where, err := s.engine.Images().SaveLogin(c.ServerAddress, toAuth(c))
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, LoginAnswer{Where: where})
+	return writeJSON(w, http.StatusOK, loginAnswer{Where: where})
 }
 
 // logout forgets what login has kept.

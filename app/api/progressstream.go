@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"sync"
 
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/opencontainers/go-digest"
 )
@@ -49,4 +51,25 @@ func (p *progressStream) write(m progressMessage) {
 		return // there is nothing but text and numbers in it
 	}
 	_, _ = p.out.Write(append(data, "\r\n"...)) // a client that went away ends the request's context
+}
+
+// failTransfer ends a pull or push that did not succeed: in its stream, or by
+// the error that it returns.
+func (s *Server) failTransfer(p *progressStream, action string, ref reference.Named, err error) error {
+	err = noPrompt(err)
+	if !p.failed(err) {
+		return err
+	}
+	s.log.Info(action, "image", ref.String(), "error", err)
+	return nil
+}
+
+// noPrompt makes another error of one that stands for the status 401: docker
+// answers that with a prompt for a password, even where nobody is there to read
+// it.
+func noPrompt(err error) error {
+	if errdefs.IsUnauthorized(err) {
+		return errdefs.ErrPermissionDenied.WithMessage(err.Error())
+	}
+	return err
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types"
@@ -25,25 +24,10 @@ func (s *Server) pullImage(w http.ResponseWriter, r *http.Request) error {
 	p := &pullStream{progressStream: progressStream{out: newStream(w, types.MediaTypeJSON)}, name: reference.Path(ref), tag: tagOf(ref)}
 	options := registry.PullOptions{Platform: r.URL.Query().Get("platform"), Auth: credentials(r), Progress: p.progress}
 	if _, err := s.engine.Pull(r.Context(), ref.String(), options); err != nil {
-		err = noPrompt(err)
-		if !p.failed(err) {
-			return err
-		}
-		s.log.Info("pull", "image", ref.String(), "error", err)
-		return nil
+		return s.failTransfer(&p.progressStream, "pull", ref, err)
 	}
 	p.done(reference.FamiliarString(ref))
 	return nil
-}
-
-// noPrompt makes another error of one that stands for the status 401: docker
-// answers that with a prompt for a password, even where nobody is there to read
-// it.
-func noPrompt(err error) error {
-	if errdefs.IsUnauthorized(err) {
-		return errdefs.ErrPermissionDenied.WithMessage(err.Error())
-	}
-	return err
 }
 
 func tagOf(ref reference.Named) string {

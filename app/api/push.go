@@ -28,12 +28,7 @@ func (s *Server) pushImage(w http.ResponseWriter, r *http.Request, name string) 
 	p := &pushStream{progressStream: progressStream{out: newStream(w, types.MediaTypeJSON)}}
 	pushed, err := s.engine.Push(r.Context(), tagged.String(), registry.PushOptions{Auth: credentials(r), Progress: p.progress})
 	if err != nil {
-		err = noPrompt(err)
-		if !p.failed(err) {
-			return err
-		}
-		s.log.Info("push", "image", tagged.String(), "error", err)
-		return nil
+		return s.failTransfer(&p.progressStream, "push", tagged, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

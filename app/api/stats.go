@@ -38,7 +38,8 @@ func (s *Server) containerStats(w http.ResponseWriter, r *http.Request) error {
 		if err := sleep(r, statsInterval); err != nil {
 			return err
 		}
-		if before, now, err = next(r, c, now); err != nil {
+		before = now
+		if now, err = c.Stats(r.Context()); err != nil {
 			return err
 		}
 	}
@@ -53,16 +54,11 @@ func (s *Server) containerStats(w http.ResponseWriter, r *http.Request) error {
 		if sleep(r, statsInterval) != nil {
 			return nil
 		}
-		if before, now, err = next(r, c, now); err != nil {
+		before = now
+		if now, err = c.Stats(r.Context()); err != nil {
 			return nil // the container has ended
 		}
 	}
-}
-
-// next returns the statistics again and new ones.
-func next(r *http.Request, c *engine.Container, before engine.Stats) (engine.Stats, engine.Stats, error) {
-	now, err := c.Stats(r.Context())
-	return before, now, err
 }
 
 func sleep(r *http.Request, d time.Duration) error {

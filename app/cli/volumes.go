@@ -83,12 +83,7 @@ func (c *CLI) volumeListCommand() *cobra.Command {
 				if quiet {
 					fmt.Fprintln(c.out, v.Name)
 				}
-				var labels []string
-				for key, value := range v.Labels {
-					labels = append(labels, key+"="+value)
-				}
-				slices.Sort(labels)
-				rows = append(rows, row{"Driver": v.Driver, "Name": v.Name, "Labels": strings.Join(labels, ","), "Mountpoint": v.Mountpoint, "Scope": v.Scope})
+				rows = append(rows, row{"Driver": v.Driver, "Name": v.Name, "Labels": labelList(v.Labels), "Mountpoint": v.Mountpoint, "Scope": v.Scope})
 			}
 			if quiet {
 				return nil

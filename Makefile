@@ -10,6 +10,9 @@ TOOL := go tool -modfile=.ci/tools.mod
 ARCH := $(subst aarch64,arm64,$(shell uname -m))
 KERNEL := bin/$(if $(filter arm64,$(ARCH)),Image,vmlinux)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# What a Mac runs, which is tested everywhere.
+MAC_KERNEL := bin/Image
+MAC_INIT := bin/$(if $(filter arm64,$(ARCH)),init,init-arm64).ext4
 STATIC := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w'
 
 ##@ Use
@@ -37,6 +40,19 @@ bin/init.ext4: bin/vminitd
 $(KERNEL): deps
 	kernel/build.sh $@
 
+ifneq ($(ARCH),arm64)
+.PHONY: $(MAC_KERNEL) bin/vminitd-arm64
+$(MAC_KERNEL):
+	packaging/debian/deps.sh foreign
+	kernel/build.sh arm64 $@
+
+bin/vminitd-arm64:
+	GOOS=linux GOARCH=arm64 $(STATIC) -tags grpcnotrace -o $@ ./guest/vminitd
+
+$(MAC_INIT): bin/vminitd-arm64
+	go run ./guest/cmd/mkinit $< $@
+endif
+
 deps: ## install the Debian packages that building and running need
 	packaging/debian/deps.sh
 
@@ -48,15 +64,16 @@ clean: ## delete bin/ (the kernels stay in the cache)
 
 ##@ Check
 
-test: build lint ## run every test, with real machines; fails if one is skipped
+test: build lint $(MAC_KERNEL) $(MAC_INIT) ## run every test, with real machines; fails if one is skipped
 	packaging/debian/deps.sh test
+	packaging/debian/foreign.sh arm64 busybox-static bin/busybox bin/busybox-arm64
 	set -o pipefail; SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
+		SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) SKERRY_TEST_INIT_ARM64=$(abspath $(MAC_INIT)) \
+		SKERRY_TEST_BUSYBOX_ARM64=$(abspath bin/busybox-arm64) \
 		go test -timeout 30m -json ./... | go run ./tests/gate
 
-test-foreign: deps ## boot the arm64 kernel on an x86_64 host and put it through the driver's tests
-	packaging/debian/deps.sh foreign
-	kernel/build.sh arm64 bin/Image
-	SKERRY_TEST_KERNEL_ARM64=$(abspath bin/Image) GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,foreign" \
+test-foreign: $(MAC_KERNEL) ## put the kernel for the Mac through the driver's tests
+	SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,foreign" \
 		go test -run TestConformanceForeign -count=1 ./engine/vm/qemu
 
 race: build ## run the tests of the parts that need no machines under the race detector

@@ -24,6 +24,7 @@ type record struct {
 	Created time.Time
 	Spec    Spec
 	ImageID digest.Digest
+	Arch    string // of the image's programs
 	Process process
 	State   State
 }
@@ -76,7 +77,7 @@ func (c *Container) Snapshot() Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := Snapshot{
-		ID: c.id, Name: c.rec.Name, Created: c.rec.Created, Spec: c.rec.Spec, ImageID: c.rec.ImageID,
+		ID: c.id, Name: c.rec.Name, Created: c.rec.Created, Spec: c.rec.Spec, ImageID: c.rec.ImageID, Arch: c.rec.Arch,
 		Path: c.rec.Process.Args[0], Args: c.rec.Process.Args[1:], Env: c.rec.Process.Env,
 		WorkingDir: c.rec.Process.WorkingDir, User: c.rec.Process.User,
 		State: c.rec.State, LogPath: c.engine.home.output(c.id),

@@ -38,6 +38,9 @@ func (e *Engine) Create(ctx context.Context, s Spec) (*Container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", s.Image, err)
 	}
+	if err := e.checkPlatform(s, img.Platform); err != nil {
+		return nil, err
+	}
 	p, err := s.process(config.Config)
 	if err != nil {
 		return nil, err
@@ -54,7 +57,7 @@ func (e *Engine) Create(ctx context.Context, s Spec) (*Container, error) {
 	if err := s.checkResources(); err != nil {
 		return nil, err
 	}
-	rec := record{Version: recordVersion, ID: id, Created: time.Now(), Spec: s, ImageID: img.ID, Process: p, State: State{Status: StatusCreated}}
+	rec := record{Version: recordVersion, ID: id, Created: time.Now(), Spec: s, ImageID: img.ID, Arch: img.Platform.Architecture, Process: p, State: State{Status: StatusCreated}}
 
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -16,8 +16,12 @@ import (
 func (e *Engine) Images() *registry.Store { return e.images }
 
 // Pull brings an image from its registry and makes its disk while the layers
-// arrive, so that the first start need not.
+// arrive, so that the first start need not. Where no platform is asked for it
+// is the machines', or one whose programs can be translated.
 func (e *Engine) Pull(ctx context.Context, ref string, o registry.PullOptions) (registry.Image, error) {
+	if o.Platform == "" {
+		o.Platform, o.Others = "linux/"+e.arch(), e.otherPlatforms()
+	}
 	var id digest.Digest
 	o.Unpack = func(ctx context.Context, image digest.Digest, layers []registry.Layer) error {
 		id = image

@@ -141,6 +141,9 @@ type sources struct {
 	shares []vm.Share
 	disks  []vm.Disk
 	mounts []*api.Mount
+
+	translators []*api.Translator
+	rosetta     bool // is one of them
 }
 
 // sources finds what is to be mounted. Volumes must be in use by the run.
@@ -152,14 +155,10 @@ func (e *Engine) sources(mounts []Mount) (s sources, err error) {
 		}
 		switch m.Type {
 		case MountBind:
-			share, err := shareOf(m)
-			if err != nil {
+			a.Type = "share"
+			if a.Source, err = s.addShare(m); err != nil {
 				return s, err
 			}
-			if !slices.Contains(s.shares, share) {
-				s.shares = append(s.shares, share)
-			}
-			a.Type, a.Source = "share", path.Join(share.Name, share.File)
 		case MountVolume:
 			a.Type, a.Subpath, a.Populate = "disk", volumeData, !m.NoCopy && !m.ReadOnly
 			if a.Source, err = s.addVolume(e.volumes.disk(m.Source), m.ReadOnly); err != nil {
@@ -182,6 +181,19 @@ func tmpfsMode(mode uint32) uint32 {
 		return 0o1777
 	}
 	return mode
+}
+
+// addShare adds what a bind mount needs, once, and returns its path in the file
+// system with the shares.
+func (s *sources) addShare(m Mount) (string, error) {
+	share, err := shareOf(m)
+	if err != nil {
+		return "", err
+	}
+	if !slices.Contains(s.shares, share) {
+		s.shares = append(s.shares, share)
+	}
+	return path.Join(share.Name, share.File), nil
 }
 
 // addVolume adds a volume's disk, once, and returns its serial. A machine that

@@ -115,6 +115,9 @@ func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 	if r.volumes, err = e.volumes.use(c.name(), spec.Mounts); err == nil {
 		r.sources, err = e.sources(spec.Mounts)
 	}
+	if err == nil {
+		err = r.translate()
+	}
 	if err != nil {
 		return vm.Config{}, fmt.Errorf("start container %s: %w", c.name(), err)
 	}
@@ -145,6 +148,7 @@ func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 			{Path: e.home.scratch(c.id), Serial: diskScratch},
 		}, r.sources.disks...),
 		Shares:  r.sources.shares,
+		Rosetta: r.sources.rosetta,
 		NICs:    r.nics(),
 		Console: e.console(c.id),
 	}
@@ -152,6 +156,15 @@ func (r *run) prepare(ctx context.Context) (vm.Config, error) {
 		config.Disks = append(config.Disks, vm.Disk{Path: e.home.swap(c.id), Serial: diskSwap})
 	}
 	return config, nil
+}
+
+// translate gets what runs the image's programs where the machine does not.
+func (r *run) translate() error {
+	t, err := r.c.engine.translator(r.c.rec.Arch)
+	if err != nil {
+		return err
+	}
+	return r.sources.addTranslator(t)
 }
 
 // attach gets the place on the network.
@@ -251,6 +264,7 @@ func (r *run) configuration() (*api.ConfigureRequest, error) {
 		req.Interfaces = []*api.Interface{{Name: "eth0", Addresses: []string{r.endpoint.Address.String()},
 			Gateway: r.endpoint.Gateway.String(), Mtu: uint32(r.endpoint.MTU)}}
 	}
+	req.Translators = r.sources.translators
 	if len(r.sources.shares) > 0 {
 		req.ShareTag = vm.ShareTag
 	}

@@ -44,6 +44,7 @@ type Snapshot struct {
 	Created time.Time
 	Spec    Spec
 	ImageID digest.Digest // of the image's configuration
+	Arch    string        // of the image's programs, as in GOARCH
 
 	// What runs, the image's configuration and the Spec put together.
 	Path       string

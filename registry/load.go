@@ -132,7 +132,7 @@ func (l *loading) layoutImage(desc ocispec.Descriptor, depth int) (incoming, err
 		if depth == maxNesting {
 			return incoming{}, fmt.Errorf("%w: indexes are nested more than %d deep", errdefs.ErrInvalidArgument, maxNesting)
 		}
-		chosen, err := choose(ocispec.Index{Manifests: *d.Manifests}, l.platform)
+		chosen, err := choose(ocispec.Index{Manifests: *d.Manifests}, []ocispec.Platform{l.platform})
 		if err != nil {
 			return incoming{}, err
 		}

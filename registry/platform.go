@@ -36,6 +36,26 @@ func parsePlatform(s string) (ocispec.Platform, error) {
 	return normalise(p), nil
 }
 
+// parsePlatforms reads a platform and others.
+func parsePlatforms(first string, others []string) ([]ocispec.Platform, error) {
+	var list []ocispec.Platform
+	for _, s := range append([]string{first}, others...) {
+		p, err := parsePlatform(s)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// Fits tells whether an image for a platform is one for what was asked for,
+// [OS/]ARCH[/VARIANT].
+func Fits(asked string, p ocispec.Platform) (bool, error) {
+	want, err := parsePlatform(asked)
+	return err == nil && suits(want, normalise(p)) > 0, err
+}
+
 // normalise gives a platform the names that Go uses and drops the variant that
 // its architecture implies, so that arm64/v8 equals arm64.
 func normalise(p ocispec.Platform) ocispec.Platform {
@@ -91,32 +111,40 @@ func suits(want, have ocispec.Platform) int {
 	return 0
 }
 
-// choose picks the image for a platform from an index.
-func choose(index ocispec.Index, want ocispec.Platform) (ocispec.Descriptor, error) {
-	var best ocispec.Descriptor
-	var bestScore int
+// choose picks the image for the first platform that the index has one for.
+func choose(index ocispec.Index, wants []ocispec.Platform) (ocispec.Descriptor, error) {
 	var there []string
 	for _, d := range index.Manifests {
-		// BuildKit lists an image's attestations as images for unknown/unknown
-		// (buildkit, docs/attestations/attestation-storage.md).
-		if d.Platform == nil || d.Platform.OS == "unknown" {
-			continue
-		}
-		have := normalise(*d.Platform)
-		there = append(there, platformString(have))
-		if score := suits(want, have); score > bestScore {
-			best, bestScore = d, score
+		if named(d) {
+			there = append(there, platformString(normalise(*d.Platform)))
 		}
 	}
-	if bestScore == 0 && len(there) == 0 && len(index.Manifests) == 1 {
+	if len(there) == 0 && len(index.Manifests) == 1 {
 		return index.Manifests[0], nil // its configuration will tell
 	}
-	if bestScore == 0 {
-		slices.Sort(there)
-		return best, noPlatform(want, slices.Compact(there))
+	for _, want := range wants {
+		var best ocispec.Descriptor
+		var bestScore int
+		for _, d := range index.Manifests {
+			if !named(d) {
+				continue
+			}
+			if score := suits(want, normalise(*d.Platform)); score > bestScore {
+				best, bestScore = d, score
+			}
+		}
+		if bestScore > 0 {
+			return best, nil
+		}
 	}
-	return best, nil
+	slices.Sort(there)
+	return ocispec.Descriptor{}, noPlatform(wants[0], slices.Compact(there))
 }
+
+// named tells whether an index says what an image is for. BuildKit lists an
+// image's attestations as images for unknown/unknown (buildkit,
+// docs/attestations/attestation-storage.md).
+func named(d ocispec.Descriptor) bool { return d.Platform != nil && d.Platform.OS != "unknown" }
 
 func noPlatform(want ocispec.Platform, there []string) error {
 	list := strings.Join(there, ", ")

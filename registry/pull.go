@@ -23,6 +23,9 @@ const parallelBlobs = 3
 type PullOptions struct {
 	// Platform is [OS/]ARCH[/VARIANT]. Empty: linux on this machine's processor.
 	Platform string
+	// Others are platforms to take, the first that there is, where there is
+	// nothing for Platform.
+	Others []string
 	// Auth is for the image's registry. nil: what the files and helpers of
 	// podman and docker have.
 	Auth *Auth
@@ -40,12 +43,13 @@ type PullOptions struct {
 
 // pull is one call of Pull.
 type pull struct {
-	store    *Store
-	name     reference.Named
-	domain   string
-	platform ocispec.Platform
-	report   *reporter
-	unpack   func(context.Context, digest.Digest, []Layer) error
+	store  *Store
+	name   reference.Named
+	domain string
+	// platforms that may be taken, the best first
+	platforms []ocispec.Platform
+	report    *reporter
+	unpack    func(context.Context, digest.Digest, []Layer) error
 
 	system *types.SystemContext
 	known  bool // there are credentials in system
@@ -71,11 +75,11 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions) (Image, err
 	if err != nil {
 		return Image{}, err
 	}
-	platform, err := parsePlatform(o.Platform)
+	platforms, err := parsePlatforms(o.Platform, o.Others)
 	if err != nil {
 		return Image{}, err
 	}
-	p := &pull{store: s, name: name, domain: reference.Domain(name), platform: platform, report: newReporter(o.Progress), unpack: o.Unpack}
+	p := &pull{store: s, name: name, domain: reference.Domain(name), platforms: platforms, report: newReporter(o.Progress), unpack: o.Unpack}
 	if p.system, p.known, err = s.system(ctx, name.Name(), o.Auth); err != nil {
 		return Image{}, err
 	}
@@ -184,7 +188,7 @@ func (p *pull) connect(ctx context.Context) error {
 	})
 }
 
-// resolve finds the manifest for the platform. root is the digest of what the
+// resolve finds the manifest for the best platform. root is the digest of what the
 // name stands for: of the list when there is one.
 func (p *pull) resolve(ctx context.Context) (root digest.Digest, data []byte, d document, err error) {
 	data, contentType, err := p.source.GetManifest(ctx, nil)
@@ -200,7 +204,7 @@ func (p *pull) resolve(ctx context.Context) (root digest.Digest, data []byte, d 
 		return "", nil, d, err
 	}
 	if d.Manifests != nil {
-		chosen, err := choose(ocispec.Index{Manifests: *d.Manifests}, p.platform)
+		chosen, err := choose(ocispec.Index{Manifests: *d.Manifests}, p.platforms)
 		if err != nil {
 			return "", nil, d, err
 		}
@@ -224,7 +228,7 @@ func (p *pull) manifest(ctx context.Context, chosen ocispec.Descriptor) (data []
 		return err
 	})
 	if err != nil {
-		return nil, d, fmt.Errorf("manifest %s for %s: %w", chosen.Digest, platformString(p.platform), err)
+		return nil, d, fmt.Errorf("manifest %s: %w", chosen.Digest, err)
 	}
 	if got := digest.FromBytes(data); got != chosen.Digest {
 		return nil, d, fmt.Errorf("%w: manifest %s: the registry sent one with the digest %s", errdefs.ErrDataLoss, chosen.Digest, got)
@@ -246,8 +250,8 @@ func (p *pull) config(ctx context.Context, d document) (ocispec.Image, error) {
 	if err != nil {
 		return img, err
 	}
-	if img.Architecture != "" && suits(p.platform, img.Platform) == 0 {
-		return img, noPlatform(p.platform, []string{platformString(img.Platform)})
+	if img.Architecture != "" && !slices.ContainsFunc(p.platforms, func(want ocispec.Platform) bool { return suits(want, img.Platform) > 0 }) {
+		return img, noPlatform(p.platforms[0], []string{platformString(img.Platform)})
 	}
 	return img, nil
 }

@@ -129,6 +129,15 @@ func TestPullForPlatform(t *testing.T) {
 				}
 			})
 		}
+		for others, want := range map[string]string{"s390x,amd64": there[4], "ppc64le,arm64": there[1]} {
+			img, err := open(t, t.TempDir()).Pull(t.Context(), ref, PullOptions{Platform: "riscv64", Others: strings.Split(others, ",")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := img.Labels["text"]; got != want {
+				t.Errorf("%s: got the image for %s instead of %s", others, got, want)
+			}
+		}
 		for ask, parts := range map[string][]string{
 			"linux/riscv64": {"no image for linux/riscv64", "linux/amd64, linux/arm, linux/arm/v6, linux/arm64, linux/s390x, windows/amd64"},
 			"linux/arm/v5":  {"no image for linux/arm/v5"},
@@ -207,7 +216,11 @@ func TestPullRefuses(t *testing.T) {
 	} {
 		wantError(t, s, hub.Host+"/"+name+":1", PullOptions{}, want.class, want.part)
 	}
-	// Asked for by name, an image for another processor comes.
+	// Asked for by name, or where there is nothing better, an image for another
+	// processor comes.
+	if _, err := s.Pull(t.Context(), hub.Host+"/other:1", PullOptions{Others: []string{"riscv64", "s390x"}}); err != nil {
+		t.Error(err)
+	}
 	if _, err := s.Pull(t.Context(), hub.Host+"/other:1", PullOptions{Platform: "linux/s390x"}); err != nil {
 		t.Error(err)
 	}

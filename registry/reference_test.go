@@ -83,7 +83,7 @@ func TestChoose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := choose(index, ask)
+		got, err := choose(index, []ocispec.Platform{ask})
 		if (err != nil) != (test.want < 0) || err == nil && got.Size != int64(test.want) {
 			t.Errorf("%s: %d, %v", name, got.Size, err)
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -35,7 +36,17 @@ func (s *Server) createContainer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusCreated, container.CreateResponse{ID: c.ID(), Warnings: []string{}})
+	return writeJSON(w, http.StatusCreated, container.CreateResponse{ID: c.ID(), Warnings: warnings(c)})
+}
+
+// warnings is what whoever makes a container should know about it.
+func warnings(c *engine.Container) []string {
+	s, translator := c.Snapshot(), c.Translator()
+	if translator == "" || s.Spec.Platform != "" {
+		return []string{}
+	}
+	return []string{fmt.Sprintf("image %s is for linux/%s: its programs are translated by %s and slower than this computer's own; say --platform linux/%s to be spared this warning",
+		s.Spec.Image, s.Arch, translator, s.Arch)}
 }
 
 func (s *Server) inspectContainer(w http.ResponseWriter, r *http.Request) error {

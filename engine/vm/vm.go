@@ -38,6 +38,9 @@ type Config struct {
 	// virtiofs file system with the tag ShareTag, in which each is a directory
 	// under its name. A machine without shares has no such file system.
 	Shares []Share
+	// Rosetta asks for a virtiofs file system with the tag RosettaTag that has
+	// Apple's translator for amd64.
+	Rosetta bool
 	// Console receives what the guest prints on its console, from one
 	// goroutine. Nil discards it. A slow writer slows the guest's console only.
 	Console io.Writer
@@ -54,6 +57,9 @@ type Disk struct {
 
 // ShareTag names the file system with the shares inside the guest.
 const ShareTag = "shares"
+
+// RosettaTag names the file system with Rosetta inside the guest.
+const RosettaTag = "rosetta"
 
 // Share is a directory of the host. What is done to it in the guest is done on
 // the host with this process's rights, whoever in the guest does it.

@@ -22,6 +22,7 @@ import (
 	"github.com/skerry-app/skerry/guest/launch"
 	"github.com/skerry-app/skerry/guest/network"
 	"github.com/skerry-app/skerry/guest/process"
+	"github.com/skerry-app/skerry/guest/translator"
 )
 
 // Where the container's parts are in the machine.
@@ -60,6 +61,9 @@ func (s *Server) configure(ctx context.Context, r *api.ConfigureRequest) error {
 		return err
 	}
 	if err := mountSources(s.disks, r.ShareTag); err != nil {
+		return err
+	}
+	if err := translator.Register(r.Translators, sharesDir); err != nil {
 		return err
 	}
 	if err := network.Configure(r.Interfaces); err != nil {
@@ -127,7 +131,7 @@ func unmountDisks(ctx context.Context, r *api.Root, further []furtherDisk) error
 	for _, d := range further {
 		errs = append(errs, disk.Unmount(ctx, d.serial, d.dir()))
 	}
-	errs = append(errs, unmountShares())
+	errs = append(errs, translator.Unregister(), unmountShares())
 	return errors.Join(errors.Join(errs...), disk.Unmount(ctx, r.ScratchDisk, scratchDir), disk.Unmount(ctx, r.ImageDisk, imageDir))
 }
 

@@ -30,6 +30,11 @@ func Image() (registrytest.Image, error) {
 	if err != nil {
 		return registrytest.Image{}, err
 	}
+	return ImageOf(binary)
+}
+
+// ImageOf is Image with a busybox that may be for another processor.
+func ImageOf(binary []byte) (registrytest.Image, error) {
 	commands, err := exec.Command(program, "--list-full").Output()
 	if err != nil {
 		return registrytest.Image{}, fmt.Errorf("list busybox's commands: %w", err)

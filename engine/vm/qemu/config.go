@@ -39,6 +39,9 @@ func (d *Driver) checkConfig(c *vm.Config) error {
 	if c.Memory%mebibyte != 0 {
 		return fmt.Errorf("%d bytes of memory: use a multiple of 1 MiB", c.Memory)
 	}
+	if c.Rosetta {
+		return errors.New("Rosetta: only macOS has it")
+	}
 	if !filepath.IsAbs(c.Kernel) {
 		return fmt.Errorf("kernel %q: use an absolute path", c.Kernel)
 	}

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/containerd/errdefs"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/skerry-app/skerry/engine/translate"
+	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/registry"
+)
+
+// arch is the architecture of the machines.
+func (e *Engine) arch() string {
+	if e.options.Arch == "" {
+		return runtime.GOARCH
+	}
+	return e.options.Arch
+}
+
+// rosetta is a driver whose host may translate programs for amd64. Rosetta
+// gives nil, or what is in the way and what to do about it.
+type rosetta interface{ Rosetta() error }
+
+// translator returns what runs an architecture's programs in machines; nil
+// where they do so by themselves.
+func (e *Engine) translator(arch string) (*translate.Translator, error) {
+	if arch == "" || translate.Native(e.arch(), arch) {
+		return nil, nil
+	}
+	var missing error
+	if d, ok := e.options.Driver.(rosetta); ok && arch == "amd64" {
+		if missing = d.Rosetta(); missing == nil {
+			t := translate.Rosetta()
+			return &t, nil
+		}
+	}
+	dirs := []string{""}
+	if e.options.Translators != "" {
+		dirs = []string{e.options.Translators, ""}
+	}
+	for _, dir := range dirs {
+		t, err := translate.QEMU(dir, e.arch(), arch)
+		if err == nil {
+			return &t, nil
+		}
+		missing = errors.Join(missing, err)
+	}
+	return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("its programs are for %s, machines here are %s, and nothing translates: %v", arch, e.arch(), missing))
+}
+
+// otherPlatforms are those whose images run here translated.
+func (e *Engine) otherPlatforms() (list []string) {
+	for _, arch := range translate.Architectures {
+		if t, err := e.translator(arch); err == nil && (t != nil || arch != e.arch()) {
+			list = append(list, "linux/"+arch)
+		}
+	}
+	return list
+}
+
+// checkPlatform wants an image to be what was asked for, and to run here. An
+// image of the name that is for another platform counts as not there, so that
+// the right one is pulled.
+func (e *Engine) checkPlatform(s Spec, p ocispec.Platform) error {
+	if s.Platform != "" {
+		fits, err := registry.Fits(s.Platform, p)
+		if err != nil {
+			return err
+		}
+		if !fits {
+			return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("No such image: %s for %s: the one that is here is for %s/%s", s.Image, s.Platform, p.OS, p.Architecture))
+		}
+	}
+	if _, err := e.translator(p.Architecture); err != nil {
+		return fmt.Errorf("image %s: %w", s.Image, err)
+	}
+	return nil
+}
+
+// Translator names what runs the container's programs; empty where the machine
+// does so by itself.
+func (c *Container) Translator() string {
+	t, err := c.engine.translator(c.rec.Arch)
+	if err != nil || t == nil {
+		return ""
+	}
+	return t.Name
+}
+
+// addTranslator has the machine run an architecture's programs.
+func (s *sources) addTranslator(t *translate.Translator) error {
+	if t == nil {
+		return nil
+	}
+	a := &api.Translator{Name: t.Name, Magic: t.Magic, Mask: t.Mask, Flags: t.Flags}
+	if t.Program == "" {
+		a.ShareTag, a.Path, s.rosetta = vm.RosettaTag, translate.RosettaName, true
+	} else {
+		m := Mount{Type: MountBind, Source: t.Program, ReadOnly: true}
+		var err error
+		if a.Path, err = s.addShare(m); err != nil {
+			return err
+		}
+	}
+	s.translators = append(s.translators, a)
+	return nil
+}

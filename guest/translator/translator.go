@@ -1,0 +1,79 @@
+//go:build linux
+
+// Package translator tells the kernel by which programs it is to run those of
+// other processors (Documentation/admin-guide/binfmt-misc.rst).
+package translator
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/skerry-app/skerry/guest/api"
+)
+
+const (
+	control = "/proc/sys/fs/binfmt_misc" // where binfmt_misc is mounted
+	dir     = "/run/translators"         // where file systems with translators are
+)
+
+// Register has programs run by translators. Those that are not in a file
+// system of their own are below shares. The kernel opens them now, so that
+// containers need not see them.
+func Register(translators []*api.Translator, shares string) error {
+	if len(translators) == 0 {
+		return nil
+	}
+	if err := unix.Mount("binfmt_misc", control, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount binfmt_misc: %w", err)
+	}
+	for _, t := range translators {
+		if err := register(t, shares); err != nil {
+			return fmt.Errorf("register the translator %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+func register(t *api.Translator, shares string) error {
+	in := shares
+	if t.ShareTag != "" {
+		in = filepath.Join(dir, t.Name)
+		if err := os.MkdirAll(in, 0o700); err != nil {
+			return err
+		}
+		if err := unix.Mount(t.ShareTag, in, "virtiofs", unix.MS_NODEV|unix.MS_RDONLY, ""); err != nil {
+			return fmt.Errorf("mount its file system: %w", err)
+		}
+	}
+	return os.WriteFile(filepath.Join(control, "register"), []byte(rule(t, filepath.Join(in, t.Path))), 0)
+}
+
+// rule is a translator as binfmt_misc wants it.
+func rule(t *api.Translator, program string) string {
+	return fmt.Sprintf(":%s:M:0:%s:%s:%s:%s", t.Name, escape(t.Magic), escape(t.Mask), program, t.Flags)
+}
+
+func escape(bytes []byte) string {
+	var s strings.Builder
+	for _, b := range bytes {
+		fmt.Fprintf(&s, `\x%02x`, b)
+	}
+	return s.String()
+}
+
+// Unregister has the kernel let go of all translators.
+func Unregister() error {
+	err := os.WriteFile(filepath.Join(control, "status"), []byte("-1"), 0)
+	if errors.Is(err, os.ErrNotExist) { // there are none
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("let go of translators: %w", err)
+	}
+	return nil
+}

@@ -32,7 +32,7 @@ func (c *CLI) appCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&o.Headless, "headless", false, "without a tray")
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(c.autostartCommand(), &cobra.Command{
 		Use:   "quit",
 		Short: "Stop all containers and end the app",
 		Args:  args(cobra.NoArgs),

@@ -14,7 +14,7 @@ packages=("$qemu" gcc libc6-dev make flex bison bc libelf-dev perl xz-utils busy
 [ -n "${KERNEL_SRC:-}" ] || packages+=(linux-source-6.12)
 case ${1:-} in
 test)
-	packages+=(e2fsprogs iproute2 cpio qemu-user-static)
+	packages+=(e2fsprogs iproute2 cpio qemu-user-static desktop-file-utils systemd)
 	command -v docker >/dev/null || packages+=(docker-cli)
 	;;
 foreign) packages+=(qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross e2fsprogs) ;;

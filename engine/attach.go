@@ -121,7 +121,7 @@ func (c *Container) Top(ctx context.Context) ([]ProcessInfo, error) {
 	if r == nil {
 		return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
 	}
-	list, err := r.client.List(ctx)
+	list, err := r.guest.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list processes of container %s: %w", c.name(), err)
 	}

@@ -42,7 +42,7 @@ func (e *Engine) SetClocks() {
 		go func() {
 			ctx, cancel := context.WithTimeout(r.ctx, clockTimeout)
 			defer cancel()
-			if err := r.client.SetTime(ctx, time.Now(), clockTolerance); err != nil && r.ctx.Err() == nil {
+			if err := r.machine.client.SetTime(ctx, time.Now(), clockTolerance); err != nil && r.ctx.Err() == nil {
 				r.log.Debug("set the guest's clock", "error", err)
 			}
 		}()

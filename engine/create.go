@@ -306,11 +306,11 @@ func (r *run) names() *api.Names {
 	for _, a := range spec.DNS {
 		n.Nameservers = append(n.Nameservers, a.String())
 	}
-	if r.endpoint == nil { // it has no network
+	if r.machine.endpoint == nil { // it has no network
 		return n
 	}
 	if n.Hosts = r.hosts(); len(spec.DNS) == 0 {
-		n.Nameservers = []string{r.endpoint.DNS.String()}
+		n.Nameservers = []string{r.machine.endpoint.DNS.String()}
 	}
 	return n
 }
@@ -322,11 +322,11 @@ func (r *run) hosts() []*api.Host {
 	if spec.Domainname != "" {
 		names = []string{spec.Hostname + "." + spec.Domainname, spec.Hostname}
 	}
-	hs := []*api.Host{{Address: r.endpoint.Address.Addr().String(), Names: names}}
+	hs := []*api.Host{{Address: r.machine.endpoint.Address.Addr().String(), Names: names}}
 	for _, h := range spec.ExtraHosts {
 		name, addr, _ := parseHost(h) // checked by Spec.check
 		if !addr.IsValid() {
-			addr = r.host
+			addr = r.machine.host
 		}
 		hs = append(hs, &api.Host{Address: addr.String(), Names: []string{name}})
 	}

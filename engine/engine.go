@@ -58,6 +58,7 @@ type Engine struct {
 	// publisher serves the containers' ports on the host.
 	publisher *network.Publisher
 	bus       bus
+	pods      pods
 
 	// life ends when Close is called.
 	life    context.Context
@@ -78,6 +79,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		}
 	}
 	e := &Engine{options: o, log: o.Log, home: home(o.Home), containers: map[string]*Container{}, execs: map[string]*Exec{}}
+	e.pods.machines = map[podKey]*machine{}
 	e.life, e.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	if err := e.home.make(); err != nil {
 		return nil, err

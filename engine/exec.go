@@ -137,7 +137,7 @@ func (x *Exec) launch(ctx context.Context) (*agent.Process, error) {
 	if err := x.c.rec.Spec.restrict(req, s.Privileged || x.c.rec.Spec.Privileged); err != nil {
 		return nil, fail(err)
 	}
-	p, err := x.run.client.CreateProcess(ctx, req, agent.Stdio{Stdin: s.Stdin, Stdout: true, Stderr: !s.TTY})
+	p, err := x.run.guest.CreateProcess(ctx, req, agent.Stdio{Stdin: s.Stdin, Stdout: true, Stderr: !s.TTY})
 	if err != nil {
 		return nil, fail(err)
 	}

@@ -25,7 +25,7 @@ type FileInfo struct {
 // StatFile looks at a path of the container. One that is not there gives
 // errdefs.ErrNotFound. A link is not followed unless a slash follows it.
 func (c *Container) StatFile(ctx context.Context, path string) (info FileInfo, err error) {
-	err = c.withGuest(ctx, func(g *agent.Client) error {
+	err = c.withGuest(ctx, func(g *agent.Container) error {
 		st, err := g.StatFile(ctx, path)
 		if err != nil {
 			return err
@@ -39,7 +39,7 @@ func (c *Container) StatFile(ctx context.Context, path string) (info FileInfo, e
 // ReadFiles writes what is at a path of the container to w as a tar archive. When
 // begin is not nil it is called first, with what is there.
 func (c *Container) ReadFiles(ctx context.Context, path string, begin func(FileInfo), w io.Writer) error {
-	return c.withGuest(ctx, func(g *agent.Client) error {
+	return c.withGuest(ctx, func(g *agent.Container) error {
 		st, err := g.StatFile(ctx, path)
 		if err != nil {
 			return err
@@ -55,13 +55,13 @@ func (c *Container) ReadFiles(ctx context.Context, path string, begin func(FileI
 // keepKinds nothing takes the place of what is a directory and it is not, or
 // the other way round.
 func (c *Container) WriteFiles(ctx context.Context, path string, from io.Reader, keepKinds bool) error {
-	return c.withGuest(ctx, func(g *agent.Client) error { return g.WriteFiles(ctx, path, from, keepKinds) })
+	return c.withGuest(ctx, func(g *agent.Container) error { return g.WriteFiles(ctx, path, from, keepKinds) })
 }
 
 // withGuest calls f with a guest that has the container's files. That of a
 // container that runs is at hand; for one that does not, a machine is started
-// with its disks and nothing else.
-func (c *Container) withGuest(ctx context.Context, f func(*agent.Client) error) error {
+// with its disks, unless its pod has one.
+func (c *Container) withGuest(ctx context.Context, f func(*agent.Container) error) error {
 	if r := c.liveRun(); r != nil {
 		return c.withRun(r, f)
 	}
@@ -85,37 +85,28 @@ func (c *Container) withGuest(ctx context.Context, f func(*agent.Client) error) 
 	r := newRun(c)
 	r.filesOnly = true
 	defer func() { r.release(r.process != nil) }()
-	if err := r.open(ctx); err != nil {
+	if err := r.openFiles(ctx); err != nil {
 		return fmt.Errorf("look into container %s, which does not run: %w", c.name(), err)
 	}
-	return f(r.client)
+	return f(r.guest)
 }
 
-func (c *Container) withRun(r *run, f func(*agent.Client) error) error {
+func (c *Container) withRun(r *run, f func(*agent.Container) error) error {
 	if c.Snapshot().State.Status == StatusPaused {
 		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is paused: unpause it to reach its files", c.name()))
 	}
-	return f(r.client)
+	return f(r.guest)
 }
 
-// open starts a machine with the container's files, in which its process stays
+// openFiles prepares the container in a machine, and leaves its process
 // unstarted.
-func (r *run) open(ctx context.Context) error {
+func (r *run) openFiles(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, errors.New("its machine did not start in "+bootTimeout.String()))
 	defer cancel()
-	config, err := r.prepare(ctx)
-	if err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
-	if err := r.boot(ctx, config); err != nil {
-		return err
-	}
-	request, err := r.configuration()
-	if err != nil {
-		return err
-	}
-	r.process, err = r.client.Configure(ctx, request, agent.Stdio{})
-	return err
+	return r.create(ctx, agent.Stdio{})
 }
 
 // fileMode converts st_mode of Linux, whatever the host is.

@@ -136,44 +136,61 @@ func shareOf(m Mount) (vm.Share, error) {
 	return s, nil
 }
 
-// sources are what a run's machine needs for the container's mounts.
+// sources are what a machine needs for its containers' mounts and programs.
 type sources struct {
 	shares []vm.Share
 	disks  []vm.Disk
-	mounts []*api.Mount
+	mounts map[string][]*api.Mount // by container
 
 	translators []*api.Translator
 	rosetta     bool // is one of them
 }
 
-// sources finds what is to be mounted. Volumes must be in use by the run.
-func (e *Engine) sources(mounts []Mount) (s sources, err error) {
-	for _, m := range mounts {
-		a := &api.Mount{Target: m.Target}
-		if m.ReadOnly {
-			a.Options = append(a.Options, "ro")
+// sources finds what is to be mounted in containers, and what runs their
+// programs. Volumes must be in use by the machine.
+func (e *Engine) sources(containers []*Container) (sources, error) {
+	s := sources{mounts: map[string][]*api.Mount{}}
+	for _, c := range containers {
+		for _, m := range c.mounts() {
+			mount, err := s.add(e, m)
+			if err != nil {
+				return s, fmt.Errorf("container %s: %w", c.name(), err)
+			}
+			s.mounts[c.id] = append(s.mounts[c.id], mount)
 		}
-		switch m.Type {
-		case MountBind:
-			a.Type = "share"
-			if a.Source, err = s.addShare(m); err != nil {
-				return s, err
-			}
-		case MountVolume:
-			a.Type, a.Subpath, a.Populate = "disk", volumeData, !m.NoCopy && !m.ReadOnly
-			if a.Source, err = s.addVolume(e.volumes.disk(m.Source), m.ReadOnly); err != nil {
-				return s, err
-			}
-		case MountTmpfs:
-			a.Type, a.Source = "tmpfs", "tmpfs"
-			a.Options = append(a.Options, "nosuid", "nodev", "noexec", fmt.Sprintf("mode=%o", tmpfsMode(m.Mode)))
-			if m.Size > 0 {
-				a.Options = append(a.Options, fmt.Sprintf("size=%d", m.Size))
-			}
+		t, err := e.translator(c.rec.Arch)
+		if err == nil {
+			err = s.addTranslator(t)
 		}
-		s.mounts = append(s.mounts, a)
+		if err != nil {
+			return s, fmt.Errorf("container %s: %w", c.name(), err)
+		}
 	}
 	return s, nil
+}
+
+// add has the machine have what a mount needs, and returns the mount for the
+// guest.
+func (s *sources) add(e *Engine, m Mount) (_ *api.Mount, err error) {
+	a := &api.Mount{Target: m.Target}
+	if m.ReadOnly {
+		a.Options = append(a.Options, "ro")
+	}
+	switch m.Type {
+	case MountBind:
+		a.Type = "share"
+		a.Source, err = s.addShare(m)
+	case MountVolume:
+		a.Type, a.Subpath, a.Populate = "disk", volumeData, !m.NoCopy && !m.ReadOnly
+		a.Source = s.addVolume(e.volumes.disk(m.Source), m.ReadOnly)
+	case MountTmpfs:
+		a.Type, a.Source = "tmpfs", "tmpfs"
+		a.Options = append(a.Options, "nosuid", "nodev", "noexec", fmt.Sprintf("mode=%o", tmpfsMode(m.Mode)))
+		if m.Size > 0 {
+			a.Options = append(a.Options, fmt.Sprintf("size=%d", m.Size))
+		}
+	}
+	return a, err
 }
 
 func tmpfsMode(mode uint32) uint32 {
@@ -198,14 +215,14 @@ func (s *sources) addShare(m Mount) (string, error) {
 
 // addVolume adds a volume's disk, once, and returns its serial. A machine that
 // may write to it in one place has it writable.
-func (s *sources) addVolume(disk string, readOnly bool) (serial string, err error) {
+func (s *sources) addVolume(disk string, readOnly bool) (serial string) {
 	for i := range s.disks {
 		if s.disks[i].Path == disk {
 			s.disks[i].ReadOnly = s.disks[i].ReadOnly && readOnly
-			return s.disks[i].Serial, nil
+			return s.disks[i].Serial
 		}
 	}
 	serial = fmt.Sprintf("volume%d", len(s.disks))
 	s.disks = append(s.disks, vm.Disk{Path: disk, ReadOnly: readOnly, Serial: serial})
-	return serial, nil
+	return serial
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/containerd/errdefs"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -92,9 +93,9 @@ func (c *Container) Translator() string {
 	return t.Name
 }
 
-// addTranslator has the machine run an architecture's programs.
+// addTranslator has the machine run an architecture's programs, unless it does.
 func (s *sources) addTranslator(t *translate.Translator) error {
-	if t == nil {
+	if t == nil || slices.ContainsFunc(s.translators, func(a *api.Translator) bool { return a.Name == t.Name }) {
 		return nil
 	}
 	a := &api.Translator{Name: t.Name, Magic: t.Magic, Mask: t.Mask, Flags: t.Flags}

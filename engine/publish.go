@@ -39,7 +39,7 @@ func (r *run) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return r.client.DialPort(ctx, port)
+	return r.machine.client.DialPort(ctx, port)
 }
 
 // bindings are the published ports as they are.
@@ -55,13 +55,13 @@ func (r *run) bindings() []Port {
 
 // endpointInfo tells the container's place on its network.
 func (r *run) endpointInfo() *Endpoint {
-	e := r.endpoint
+	e := r.machine.endpoint
 	return &Endpoint{Network: networkName(r.c.rec.Spec), Address: e.Address, Gateway: e.Gateway, MAC: e.MAC.String(),
-		Names: slices.Concat([]string{r.c.rec.Name}, r.aliases())}
+		Names: slices.Concat([]string{r.c.rec.Name}, r.c.aliases())}
 }
 
 // aliases are the names, beside its own, under which the container's
 // neighbours find it.
-func (r *run) aliases() []string {
-	return append([]string{r.c.id[:shortID]}, r.c.rec.Spec.Aliases...)
+func (c *Container) aliases() []string {
+	return append([]string{c.id[:shortID]}, c.rec.Spec.Aliases...)
 }

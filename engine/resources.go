@@ -28,7 +28,7 @@ func (s *Spec) machineCPUs() int { return int(math.Ceil(s.CPUs)) }
 func (s *Spec) resources() *api.Resources {
 	r := &api.Resources{MemoryBytes: s.Memory, MemoryLowBytes: s.MemoryReservation, SwapBytes: s.swapBytes(), Pids: s.PidsLimit,
 		CpuWeight: cpuWeight(s.CPUShares), Cpus: s.CpusetCPUs, MemoryNodes: s.CpusetMems}
-	if s.CPUs != math.Trunc(s.CPUs) {
+	if s.CPUs != math.Trunc(s.CPUs) || s.Pod != "" { // a machine of its own has no more
 		r.CpuQuotaUs = int64(s.CPUs * cpuPeriod)
 	}
 	for _, l := range s.IO {

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/skerry-app/skerry/engine/agent"
 	"github.com/skerry-app/skerry/engine/network"
-	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/guest/api"
 )
 
@@ -26,8 +24,7 @@ const (
 	dialTimeout     = 10 * time.Second // for a published port to reach the container
 )
 
-// run is one run of a container: from its machine being made to nothing of it
-// being left.
+// run is one run of a container: from its start to nothing of it being left.
 type run struct {
 	c     *Container
 	log   *slog.Logger
@@ -37,26 +34,20 @@ type run struct {
 	ctx  context.Context
 	stop context.CancelCauseFunc
 
-	endpoint  *network.Endpoint
-	filesOnly bool // a machine for its files: no network, and the process stays unstarted
-	sources   sources
-	volumes   func()     // lets go of volumes; nil without
-	host      netip.Addr // stands for the host on the container's network
+	filesOnly bool // for the container's files: no network of its own, and the process stays unstarted
 	published []*network.Published
-	machine   vm.Machine
-	link      *agent.Link
-	client    *agent.Client
+	machine   *machine         // nil until there is one
+	guest     *agent.Container // nil until the machine has booted
 	process   *agent.Process
 	outputs   outputs
 
-	ready chan struct{} // closed when client is set
-	live  chan struct{} // closed when process has started
-	over  chan struct{} // closed when nothing is left
+	live chan struct{} // closed when process has started
+	over chan struct{} // closed when nothing is left
 }
 
 func newRun(c *Container) *run {
 	r := &run{c: c, log: c.engine.log.With("container", c.name()), clock: newStopwatch(),
-		ready: make(chan struct{}), live: make(chan struct{}), over: make(chan struct{})}
+		live: make(chan struct{}), over: make(chan struct{})}
 	r.ctx, r.stop = context.WithCancelCause(context.Background())
 	return r
 }
@@ -79,7 +70,7 @@ func (r *run) supervise() {
 	r.log.Debug("process ended", "code", exit.Code, "error", exit.Error)
 	r.outputs.drain(r.ctx)
 	// What the container leaves behind is worth the wait.
-	leaves := len(r.sources.mounts) > 0 || !r.c.autoRemove()
+	leaves := len(r.c.mounts()) > 0 || !r.c.autoRemove()
 	r.release(exit.Error == "" && leaves)
 	r.clock.lap("cleanup")
 	r.c.finish(r, exit)
@@ -87,7 +78,7 @@ func (r *run) supervise() {
 
 // watch publishes what the guest tells of, until the run is over.
 func (r *run) watch() {
-	err := r.client.Events(r.ctx, func(e *api.Event) {
+	err := r.guest.Events(r.ctx, func(e *api.Event) {
 		if e.GetOomKills() > 0 {
 			r.c.event("oom", nil)
 		}
@@ -111,7 +102,7 @@ func (r *run) await() Exit {
 	var res result
 	select {
 	case res = <-ended:
-	case <-r.machine.Done():
+	case <-r.machine.vm.Done():
 		res = <-ended // the answer may have come just before the machine went
 	}
 	if res.err == nil {
@@ -119,7 +110,7 @@ func (r *run) await() Exit {
 	}
 	// The connection goes a moment before the machine that it led to.
 	select {
-	case <-r.machine.Done():
+	case <-r.machine.vm.Done():
 	case <-r.ctx.Done():
 	case <-time.After(goneTimeout):
 	}
@@ -129,13 +120,8 @@ func (r *run) await() Exit {
 // lost is the end of a process that the guest no longer tells of.
 func (r *run) lost(err error) Exit {
 	exit := Exit{Code: exitSkerry, At: time.Now()}
-	select {
-	case <-r.machine.Done():
-		if err = r.machine.Err(); err == nil {
-			err = errors.New("it was powered off from inside")
-		}
-		err = fmt.Errorf("the container's machine ended: %w", err)
-	default:
+	if ended, why := r.machine.ended(); ended {
+		err = why
 	}
 	if cause := context.Cause(r.ctx); cause != nil { // killed by us because it did not answer
 		exit.Code, err = 128+sigKILL, cause
@@ -153,32 +139,9 @@ func (r *run) release(flush bool) {
 	for _, p := range r.published {
 		p.Close()
 	}
-	if r.client != nil {
-		if flush {
-			ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-			if err := r.client.Shutdown(ctx); err != nil {
-				r.log.Warn("the guest did not shut down; what it wrote last may be lost", "error", err)
-			}
-			cancel()
-		}
-		r.client.Close()
-	}
 	if r.machine != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), powerTimeout)
-		if err := r.machine.Stop(ctx); err != nil {
-			r.log.Error("the machine is still there", "error", err)
-		}
-		cancel()
-	}
-	r.removeSwap()
-	if r.link != nil {
-		r.link.Close()
-	}
-	if r.volumes != nil {
-		r.volumes()
-	}
-	if r.endpoint != nil {
-		r.endpoint.Close()
+		r.machine.removeContainer(r)
+		r.machine.leave(flush || r.machine.shared())
 	}
 	r.stop(errors.New("the run is over"))
 }

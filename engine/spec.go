@@ -26,6 +26,11 @@ type Spec struct {
 	CPUs   float64 // 0: DefaultCPUs
 	Memory int64   // bytes, at least MinMemory; 0: DefaultMemory
 
+	// Pod is the name of a pod: its containers on a network share one machine.
+	// Empty: a machine of its own.
+	Pod       string
+	SharePIDs bool // with those containers of the pod that say so, too
+
 	Network    string   // network name; empty: DefaultNetwork
 	Aliases    []string // further names on that network
 	ExtraHosts []string // "name:address" lines for /etc/hosts

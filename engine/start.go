@@ -8,31 +8,13 @@ import (
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skerry-app/skerry/engine/agent"
 	"github.com/skerry-app/skerry/engine/logfile"
-	"github.com/skerry-app/skerry/engine/network"
 	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/guest/api"
 	"github.com/skerry-app/skerry/guest/api/reason"
 )
-
-// Disks by their serial, the same for every machine.
-const (
-	diskInit    = "init"
-	diskImage   = "image"
-	diskScratch = "scratch"
-	diskSwap    = "swap"
-)
-
-// machineOverhead is the memory a machine has beyond its container's limit, for
-// the kernel and vminitd, so that a container at its limit does not take
-// them down.
-const machineOverhead = 96 << 20
-
-// cmdline holds the kernel parameters that do not depend on the hypervisor.
-var cmdline = []string{"root=/dev/vda", "ro", "rootfstype=ext4", "init=/sbin/vminitd"}
 
 // StartError says that a container's process could not be started.
 type StartError struct {
@@ -96,127 +78,56 @@ func (r *run) start(ctx context.Context) (err error) {
 			err = fmt.Errorf("start container %s: %w", r.c.name(), cause)
 		}
 	}()
-	config, err := r.prepare(ctx)
-	if err != nil {
-		return err
-	}
-	r.clock.lap("prepare")
-	if err := r.boot(ctx, config); err != nil {
+	if err := r.open(ctx); err != nil {
 		return fmt.Errorf("start container %s: %w", r.c.name(), err)
 	}
 	return r.launch(ctx)
 }
 
-// prepare gets the disks and the place on the network, side by side.
-func (r *run) prepare(ctx context.Context) (vm.Config, error) {
-	c, e := r.c, r.c.engine
-	spec := c.rec.Spec
-	var err error
-	if r.volumes, err = e.volumes.use(c.name(), spec.Mounts); err == nil {
-		r.sources, err = e.sources(spec.Mounts)
-	}
-	if err == nil {
-		err = r.translate()
-	}
+// open gets the run its machine, booted, and publishes ports meanwhile.
+func (r *run) open(ctx context.Context) (err error) {
+	m, mine, err := r.c.engine.machineFor(ctx, r.c)
 	if err != nil {
-		return vm.Config{}, fmt.Errorf("start container %s: %w", c.name(), err)
+		return err
 	}
-	var root string
+	r.machine = m
+	if mine {
+		defer func() { m.settled(err) }()
+		m.connected = !r.filesOnly || m.shared()
+	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		root, err = e.disks.Image(gctx, c.rec.ImageID)
-		return err
-	})
-	g.Go(func() error { return e.disks.Scratch(e.home.scratch(c.id)) })
+	var config vm.Config
+	if mine {
+		g.Go(func() (err error) {
+			config, err = m.prepare(gctx)
+			return err
+		})
+	}
 	if !r.filesOnly {
-		g.Go(func() error { return r.attach(gctx) })
-		g.Go(func() error { return r.publish(gctx, spec.Ports) })
+		g.Go(func() error { return r.publish(gctx, r.c.rec.Spec.Ports) })
 	}
-	g.Go(r.makeSwap)
 	if err := g.Wait(); err != nil {
-		return vm.Config{}, fmt.Errorf("start container %s: %w", c.name(), err)
-	}
-	config := vm.Config{
-		Name:    c.id,
-		Kernel:  e.options.Kernel,
-		Cmdline: cmdline,
-		CPUs:    spec.machineCPUs(),
-		Memory:  (spec.Memory + machineOverhead + (1<<20 - 1)) &^ (1<<20 - 1),
-		Disks: append([]vm.Disk{
-			{Path: e.options.InitImage, ReadOnly: true, Serial: diskInit},
-			{Path: root, ReadOnly: true, Serial: diskImage},
-			{Path: e.home.scratch(c.id), Serial: diskScratch},
-		}, r.sources.disks...),
-		Shares:  r.sources.shares,
-		Rosetta: r.sources.rosetta,
-		NICs:    r.nics(),
-		Console: e.console(c.id),
-	}
-	if spec.swapBytes() > 0 {
-		config.Disks = append(config.Disks, vm.Disk{Path: e.home.swap(c.id), Serial: diskSwap})
-	}
-	return config, nil
-}
-
-// translate gets what runs the image's programs where the machine does not.
-func (r *run) translate() error {
-	t, err := r.c.engine.translator(r.c.rec.Arch)
-	if err != nil {
 		return err
 	}
-	return r.sources.addTranslator(t)
-}
-
-// attach gets the place on the network.
-func (r *run) attach(ctx context.Context) error {
-	n, err := r.c.engine.networks.Network(networkName(r.c.rec.Spec))
-	if err != nil {
-		return err
+	r.clock.lap("prepare")
+	if mine {
+		if err := m.boot(ctx, config, &r.clock); err != nil {
+			return err
+		}
+		if m.shared() {
+			if err := m.client.Configure(ctx, m.configuration()); err != nil {
+				return err
+			}
+		}
 	}
-	r.host = n.Host()
-	r.endpoint, err = n.Attach(ctx, network.EndpointOptions{Name: r.c.name(), Aliases: r.aliases()})
-	return err
-}
-
-func (r *run) nics() []vm.NIC {
-	if r.endpoint == nil {
-		return nil
-	}
-	return []vm.NIC{{MAC: r.endpoint.MAC, MTU: r.endpoint.MTU, File: r.endpoint.File}}
-}
-
-// boot starts the machine and waits for its agent.
-func (r *run) boot(ctx context.Context, config vm.Config) (err error) {
-	if r.machine, err = r.c.engine.options.Driver.New(ctx, config); err != nil {
-		return err
-	}
-	if r.endpoint != nil {
-		r.endpoint.File.Close() // the machine has its own
-	}
-	if r.link, err = agent.Listen(r.machine); err != nil {
-		return err
-	}
-	if err := r.machine.Start(ctx); err != nil {
-		return err
-	}
-	r.clock.lap("machine")
-	if r.client, err = r.link.Connect(ctx); err != nil {
-		return err
-	}
-	close(r.ready)
-	r.clock.lap("kernel")
-	r.clock.split("agent", r.client.StartUp())
+	r.guest = m.client.Container(r.c.id)
 	return nil
 }
 
 // launch configures the guest and starts the process.
 func (r *run) launch(ctx context.Context) (err error) {
 	stdio := agent.Stdio{Stdin: r.c.rec.Spec.OpenStdin, Stdout: true, Stderr: !r.c.rec.Spec.TTY}
-	config, err := r.configuration()
-	if err != nil {
-		return r.startError(err)
-	}
-	if r.process, err = r.client.Configure(ctx, config, stdio); err != nil {
+	if err := r.create(ctx, stdio); err != nil {
 		return r.startError(err)
 	}
 	r.clock.lap("configure")
@@ -228,6 +139,23 @@ func (r *run) launch(ctx context.Context) (err error) {
 	}
 	r.clock.lap("process")
 	return nil
+}
+
+// create has the guest prepare the container, together with its machine if that
+// is its own.
+func (r *run) create(ctx context.Context, stdio agent.Stdio) error {
+	spec, err := r.configuration()
+	if err != nil {
+		return err
+	}
+	if r.machine.shared() {
+		r.process, err = r.guest.Create(ctx, spec, stdio)
+		return err
+	}
+	machine := r.machine.configuration()
+	machine.Container = spec
+	r.process, err = r.guest.Configure(ctx, machine, stdio)
+	return err
 }
 
 // startError gives a failure of the guest its exit status.
@@ -245,31 +173,20 @@ func (r *run) startError(err error) error {
 	return &StartError{code, fmt.Errorf("start container %s: %w", r.c.name(), err)}
 }
 
-// configuration is what the guest is told.
-func (r *run) configuration() (*api.ConfigureRequest, error) {
+// configuration is what the guest is told of the container.
+func (r *run) configuration() (*api.Container, error) {
 	c := r.c
 	spec, p := c.rec.Spec, c.rec.Process
-	req := &api.ConfigureRequest{
-		Time:      timestamppb.Now(),
-		Root:      &api.Root{ImageDisk: diskImage, ScratchDisk: diskScratch, ReadOnly: spec.ReadOnly},
+	req := &api.Container{
+		Id:        c.id,
+		Root:      &api.Root{ImageDisk: imageSerial(c.rec.ImageID), ScratchDisk: scratchSerial(c.id), ReadOnly: spec.ReadOnly},
 		Names:     r.names(),
 		Sysctls:   spec.Sysctls,
 		Resources: spec.resources(),
 		Process: &api.Process{Args: p.Args, Env: p.Env, Cwd: p.WorkingDir, User: p.User, Groups: spec.Groups,
 			Terminal: spec.TTY, Init: spec.Init},
 		MaskedPaths: paths(spec.MaskedPaths), ReadOnlyPaths: paths(spec.ReadOnlyPaths),
-		ShmBytes: spec.ShmSize, DeviceRules: spec.DeviceRules,
-	}
-	if r.endpoint != nil {
-		req.Interfaces = []*api.Interface{{Name: "eth0", Addresses: []string{r.endpoint.Address.String()},
-			Gateway: r.endpoint.Gateway.String(), Mtu: uint32(r.endpoint.MTU)}}
-	}
-	req.Translators = r.sources.translators
-	if len(r.sources.shares) > 0 {
-		req.ShareTag = vm.ShareTag
-	}
-	if spec.swapBytes() > 0 {
-		req.SwapDisk = diskSwap
+		ShmBytes: spec.ShmSize, DeviceRules: spec.DeviceRules, SharePids: spec.SharePIDs,
 	}
 	var err error
 	if req.Devices, err = spec.devices(); err != nil {
@@ -278,7 +195,7 @@ func (r *run) configuration() (*api.ConfigureRequest, error) {
 	if req.Mounts, err = spec.tmpfsMounts(); err != nil {
 		return nil, err
 	}
-	req.Mounts = append(req.Mounts, r.sources.mounts...)
+	req.Mounts = append(req.Mounts, r.machine.sources.mounts[c.id]...)
 	return req, spec.restrict(req.Process, spec.Privileged)
 }
 

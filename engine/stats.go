@@ -75,7 +75,7 @@ func (c *Container) Stats(ctx context.Context) (Stats, error) {
 	if r == nil {
 		return Stats{}, errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
 	}
-	s, err := r.client.Statistics(ctx)
+	s, err := r.guest.Statistics(ctx)
 	if err != nil {
 		return Stats{}, fmt.Errorf("statistics of container %s: %w", c.name(), err)
 	}

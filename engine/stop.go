@@ -161,7 +161,7 @@ func (c *Container) Kill(ctx context.Context, signal string) error {
 	return r.signal(ctx, sig)
 }
 
-// Pause stops the machine's virtual CPUs.
+// Pause stops the container without its noticing.
 func (c *Container) Pause(ctx context.Context) error {
 	unlock, err := c.lockOp(ctx)
 	if err != nil {
@@ -172,7 +172,7 @@ func (c *Container) Pause(ctx context.Context) error {
 	if r == nil || c.Snapshot().State.Status == StatusPaused {
 		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
 	}
-	if err := r.machine.Pause(ctx); err != nil {
+	if err := r.pause(ctx, true); err != nil {
 		return fmt.Errorf("pause container %s: %w", c.name(), err)
 	}
 	c.setAlive(StatusPaused)
@@ -194,21 +194,34 @@ func (c *Container) Unpause(ctx context.Context) error {
 	return c.unpause(ctx, r)
 }
 
-// unpause resumes the machine if it is paused and sets its clock, which stood
-// still.
+// unpause lets a container go on if it is paused and sets its machine's clock,
+// which may have stood still.
 func (c *Container) unpause(ctx context.Context, r *run) error {
 	if c.Snapshot().State.Status != StatusPaused {
 		return nil
 	}
-	if err := r.machine.Resume(ctx); err != nil {
+	if err := r.pause(ctx, false); err != nil {
 		return fmt.Errorf("unpause container %s: %w", c.name(), err)
 	}
 	c.setAlive(StatusRunning)
 	c.event("unpause", nil)
-	if err := r.client.SetTime(ctx, time.Now(), 0); err != nil {
+	if err := r.machine.client.SetTime(ctx, time.Now(), 0); err != nil {
 		r.log.Warn("set the guest's clock", "error", err)
 	}
 	return nil
+}
+
+// pause stops the container, or lets it go on: the whole machine, if that is its
+// own, else its processes.
+func (r *run) pause(ctx context.Context, paused bool) error {
+	switch {
+	case r.machine.shared():
+		return r.guest.Pause(ctx, paused)
+	case paused:
+		return r.machine.vm.Pause(ctx)
+	default:
+		return r.machine.vm.Resume(ctx)
+	}
 }
 
 // setAlive changes between running and paused, unless the run has ended.

@@ -19,9 +19,9 @@ func (s *Spec) swapBytes() int64 {
 }
 
 // makeSwap makes the file that the machine swaps to. It takes up what is
-// swapped, and goes with the run.
-func (r *run) makeSwap() error {
-	path, size := r.c.engine.home.swap(r.c.id), r.c.rec.Spec.swapBytes()
+// swapped, and goes with the machine.
+func (c *Container) makeSwap() error {
+	path, size := c.engine.home.swap(c.id), c.rec.Spec.swapBytes()
 	if size == 0 {
 		return nil
 	}
@@ -36,11 +36,11 @@ func (r *run) makeSwap() error {
 	return nil
 }
 
-func (r *run) removeSwap() {
-	if r.c.rec.Spec.swapBytes() == 0 {
+func (c *Container) removeSwap() {
+	if c.rec.Spec.swapBytes() == 0 {
 		return
 	}
-	if err := os.Remove(r.c.engine.home.swap(r.c.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		r.log.Warn("remove swap space", "error", err)
+	if err := os.Remove(c.engine.home.swap(c.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.engine.log.Warn("remove swap space", "container", c.name(), "error", err)
 	}
 }

@@ -176,13 +176,7 @@ func (c *Client) SetTime(ctx context.Context, t time.Time, tolerance time.Durati
 	return c.explain(err)
 }
 
-// List lists the container's processes.
-func (c *Client) List(ctx context.Context) ([]*api.ProcessInfo, error) {
-	r, err := c.agent.ListProcesses(ctx, &api.ListProcessesRequest{})
-	return r.GetProcesses(), c.explain(err)
-}
-
-// Shutdown ends the container and has its disks flushed. After it the machine
+// Shutdown ends all containers and has their disks flushed. After it the machine
 // can be stopped without loss.
 func (c *Client) Shutdown(ctx context.Context) error {
 	_, err := c.agent.Shutdown(ctx, &api.ShutdownRequest{})

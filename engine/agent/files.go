@@ -16,15 +16,15 @@ import (
 
 // StatFile looks at a path of the container. A path that is not there gives
 // errdefs.ErrNotFound.
-func (c *Client) StatFile(ctx context.Context, path string) (*api.StatFileResponse, error) {
-	r, err := c.agent.StatFile(ctx, &api.StatFileRequest{Path: path})
+func (c *Container) StatFile(ctx context.Context, path string) (*api.StatFileResponse, error) {
+	r, err := c.agent.StatFile(ctx, &api.StatFileRequest{Container: c.id, Path: path})
 	return r, c.explainFile(err)
 }
 
 // ReadFiles writes what is at a path of the container to w, as a tar archive.
-func (c *Client) ReadFiles(ctx context.Context, path string, w io.Writer) error {
+func (c *Container) ReadFiles(ctx context.Context, path string, w io.Writer) error {
 	return c.transfer(ctx, func(ctx context.Context, stream uint64) error {
-		_, err := c.agent.ReadFiles(ctx, &api.ReadFilesRequest{Path: path, Stream: stream})
+		_, err := c.agent.ReadFiles(ctx, &api.ReadFilesRequest{Container: c.id, Path: path, Stream: stream})
 		return err
 	}, func(conn vm.Conn) error {
 		_, err := io.Copy(w, conn)
@@ -36,9 +36,9 @@ func (c *Client) ReadFiles(ctx context.Context, path string, w io.Writer) error 
 // keepKinds nothing takes the place of what is a directory and it is not, or
 // the other way round. What cannot be unpacked there gives
 // errdefs.ErrInvalidArgument.
-func (c *Client) WriteFiles(ctx context.Context, path string, from io.Reader, keepKinds bool) error {
+func (c *Container) WriteFiles(ctx context.Context, path string, from io.Reader, keepKinds bool) error {
 	return c.transfer(ctx, func(ctx context.Context, stream uint64) error {
-		_, err := c.agent.WriteFiles(ctx, &api.WriteFilesRequest{Path: path, Stream: stream, KeepKinds: keepKinds})
+		_, err := c.agent.WriteFiles(ctx, &api.WriteFilesRequest{Container: c.id, Path: path, Stream: stream, KeepKinds: keepKinds})
 		return err
 	}, func(conn vm.Conn) error {
 		_, err := io.Copy(conn, from)

@@ -33,7 +33,7 @@ var idle = []string{"sh", "-c", "while :; do sleep 3600; done"}
 // guest is a machine and the container in it.
 type guest struct {
 	machine vm.Machine
-	client  *agent.Client
+	client  *agent.Container
 	init    *agent.Process
 	scratch string
 	execs   atomic.Int64
@@ -78,8 +78,9 @@ func connect(t *testing.T, o bootOptions) *guest {
 	link, err := agent.Listen(g.machine)
 	must(t, err)
 	must(t, g.machine.Start(ctx))
-	g.client, err = link.Connect(ctx)
+	client, err := link.Connect(ctx)
 	must(t, err)
+	g.client = client.Container("islet")
 	t.Cleanup(func() { g.client.Close() })
 	return g
 }
@@ -102,8 +103,8 @@ func boot(t *testing.T, o bootOptions) *guest {
 
 // configuration is what most tests ask of a guest.
 func configuration() *api.ConfigureRequest {
-	return &api.ConfigureRequest{Time: timestamppb.Now(), Root: &api.Root{ImageDisk: "image", ScratchDisk: "scratch"},
-		Names: &api.Names{Hostname: "islet"}, Process: &api.Process{Args: idle}}
+	return &api.ConfigureRequest{Time: timestamppb.Now(), Container: &api.Container{Root: &api.Root{ImageDisk: "image", ScratchDisk: "scratch"},
+		Names: &api.Names{Hostname: "islet"}, Process: &api.Process{Args: idle}}}
 }
 
 // result is what became of a process.

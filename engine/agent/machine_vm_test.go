@@ -29,14 +29,14 @@ func TestLimits(t *testing.T) {
 	g := boot(t, bootOptions{image: newImage(t, nil), memory: 384 << 20,
 		nics: []vm.NIC{{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, MTU: 1500, File: theirs}},
 		configure: func(r *api.ConfigureRequest) {
-			r.Resources = &api.Resources{MemoryBytes: 64 << 20, CpuQuotaUs: 50_000, Pids: 20}
+			r.Container.Resources = &api.Resources{MemoryBytes: 64 << 20, CpuQuotaUs: 50_000, Pids: 20}
 			r.Interfaces = []*api.Interface{{Name: "eth0", Addresses: []string{"10.7.0.2/24", "fd07::2/64"}, Gateway: "10.7.0.1", Mtu: 1400}}
-			r.Names.Domainname, r.Names.Nameservers = "test", []string{"10.7.0.1", "fd07::1"}
-			r.Names.Search, r.Names.Options = []string{"a.test", "b.test"}, []string{"ndots:2"}
-			r.Names.Hosts = []*api.Host{{Address: "10.7.0.2", Names: []string{"islet", "islet.test"}}}
-			r.Sysctls = map[string]string{"net.core.somaxconn": "1234", "kernel.msgmax": "4321", "net.ipv4.ip_unprivileged_port_start": "0"}
+			r.Container.Names.Domainname, r.Container.Names.Nameservers = "test", []string{"10.7.0.1", "fd07::1"}
+			r.Container.Names.Search, r.Container.Names.Options = []string{"a.test", "b.test"}, []string{"ndots:2"}
+			r.Container.Names.Hosts = []*api.Host{{Address: "10.7.0.2", Names: []string{"islet", "islet.test"}}}
+			r.Container.Sysctls = map[string]string{"net.core.somaxconn": "1234", "kernel.msgmax": "4321", "net.ipv4.ip_unprivileged_port_start": "0"}
 			// The inner one comes first and is there all the same.
-			r.Mounts = []*api.Mount{
+			r.Container.Mounts = []*api.Mount{
 				{Type: "tmpfs", Source: "tmpfs", Target: "/data/inner", Options: []string{"size=1m", "mode=700"}},
 				{Type: "tmpfs", Source: "tmpfs", Target: "data/./", Options: []string{"nodev", "noexec"}},
 				{Type: "tmpfs", Source: "tmpfs", Target: "/tmp", Options: []string{"mode=1777"}},
@@ -156,9 +156,9 @@ func TestHostileImage(t *testing.T) {
 		must(t, os.MkdirAll(filepath.Join(dir, "run"), 0o755))
 	})
 	g := boot(t, bootOptions{image: image, configure: func(r *api.ConfigureRequest) {
-		r.Root.ReadOnly = true
-		r.Names.Nameservers = []string{"10.1.1.1"}
-		r.Mounts = []*api.Mount{{Type: "tmpfs", Source: "tmpfs", Target: "/mnt/../mnt/deep/er", Options: []string{"size=1m"}}}
+		r.Container.Root.ReadOnly = true
+		r.Container.Names.Nameservers = []string{"10.1.1.1"}
+		r.Container.Mounts = []*api.Mount{{Type: "tmpfs", Source: "tmpfs", Target: "/mnt/../mnt/deep/er", Options: []string{"size=1m"}}}
 	}})
 	g.want(t, "cat /etc/hostname /etc/resolv.conf; tail -n 1 /etc/hosts", "islet\nnameserver 10.1.1.1\n::1\tlocalhost ip6-localhost ip6-loopback")
 	g.want(t, "test -c /run/null && test -d /inside/proc/self && echo inside", "inside")
@@ -183,7 +183,7 @@ func TestHostileImage(t *testing.T) {
 func TestPrivileged(t *testing.T) {
 	g := boot(t, bootOptions{image: newImage(t, nil), stdio: agent.Stdio{Stdin: true, Stdout: true},
 		configure: func(r *api.ConfigureRequest) {
-			r.Process = &api.Process{Args: []string{"sh"}, Terminal: true, Privileged: true, Env: []string{"PS1=> "}, Rows: 24, Columns: 80}
+			r.Container.Process = &api.Process{Args: []string{"sh"}, Terminal: true, Privileged: true, Env: []string{"PS1=> "}, Rows: 24, Columns: 80}
 		}})
 	r := g.run(t, &api.Process{Privileged: true, Args: []string{"sh", "-c", `set -e
 		mount -t tmpfs x /tmp; umount /tmp; echo 3 > /proc/sys/vm/drop_caches; mkdir /sys/fs/cgroup/mine
@@ -221,10 +221,10 @@ func TestConfigureFails(t *testing.T) {
 		change func(*api.ConfigureRequest)
 		want   string
 	}{
-		"no such disk":      {func(r *api.ConfigureRequest) { r.Root.ImageDisk = "other" }, `"other"`},
+		"no such disk":      {func(r *api.ConfigureRequest) { r.Container.Root.ImageDisk = "other" }, `"other"`},
 		"no such interface": {func(r *api.ConfigureRequest) { r.Interfaces = []*api.Interface{{Name: "eth7"}} }, "eth7"},
-		"no such sysctl":    {func(r *api.ConfigureRequest) { r.Sysctls = map[string]string{"kernel.nothing": "1"} }, "kernel.nothing"},
-		"no such mount":     {func(r *api.ConfigureRequest) { r.Mounts = []*api.Mount{{Type: "nofs", Target: "/x"}} }, "nofs"},
+		"no such sysctl":    {func(r *api.ConfigureRequest) { r.Container.Sysctls = map[string]string{"kernel.nothing": "1"} }, "kernel.nothing"},
+		"no such mount":     {func(r *api.ConfigureRequest) { r.Container.Mounts = []*api.Mount{{Type: "nofs", Target: "/x"}} }, "nofs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := connect(t, bootOptions{image: image})

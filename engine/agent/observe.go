@@ -9,8 +9,8 @@ import (
 )
 
 // Statistics tells what the container uses.
-func (c *Client) Statistics(ctx context.Context) (*api.StatisticsResponse, error) {
-	r, err := c.agent.Statistics(ctx, &api.StatisticsRequest{})
+func (c *Container) Statistics(ctx context.Context) (*api.StatisticsResponse, error) {
+	r, err := c.agent.Statistics(ctx, &api.StatisticsRequest{Container: c.id})
 	if err != nil {
 		return nil, c.explain(err)
 	}
@@ -30,8 +30,8 @@ func complete(r *api.StatisticsResponse) error {
 
 // Events calls handle with what happens in the container until ctx, the
 // machine or the agent ends.
-func (c *Client) Events(ctx context.Context, handle func(*api.Event)) error {
-	stream, err := c.agent.Events(ctx, &api.EventsRequest{})
+func (c *Container) Events(ctx context.Context, handle func(*api.Event)) error {
+	stream, err := c.agent.Events(ctx, &api.EventsRequest{Container: c.id})
 	for err == nil {
 		var e *api.Event
 		if e, err = stream.Recv(); err == nil {

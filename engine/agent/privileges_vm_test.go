@@ -21,16 +21,16 @@ import (
 // Numbers are those of Apple's scenarios.
 func TestPrivileges(t *testing.T) {
 	g := boot(t, bootOptions{image: newImage(t, nil), stdio: agent.Stdio{Stdout: true}, configure: func(r *api.ConfigureRequest) {
-		r.Resources = &api.Resources{MemoryBytes: 128 << 20, MemoryLowBytes: 16 << 20, CpuWeight: 39, Cpus: "0", MemoryNodes: "0",
+		r.Container.Resources = &api.Resources{MemoryBytes: 128 << 20, MemoryLowBytes: 16 << 20, CpuWeight: 39, Cpus: "0", MemoryNodes: "0",
 			Io: []*api.IOLimit{{Device: "/dev/vdc", WriteBytes: 8 << 20, ReadOperations: 5000}}}
-		r.ShmBytes = 1 << 20
-		r.MaskedPaths = &api.Paths{Paths: []string{"/opt/plain", "/home/anna", "/proc/uptime", "/no/such/path"}}
-		r.ReadOnlyPaths = &api.Paths{Paths: []string{"/opt", "/proc/sys/net"}}
-		r.Devices = []*api.Device{{Source: "/dev/net", Target: "/dev/net", Access: "rwm"}, {Source: "/dev/vdc", Target: "/dev/scratch", Access: "r"}}
-		r.DeviceRules = []string{"c 10:229 r"}
-		r.Mounts = []*api.Mount{{Type: "tmpfs", Source: "tmpfs", Target: "/root"}, {Type: "tmpfs", Source: "tmpfs", Target: "/fresh"}}
-		r.Process.OomScoreAdj, r.Process.Init = 77, true
-		r.Process.Args = []string{"sh", "-c", "while :; do sleep 3600; done"}
+		r.Container.ShmBytes = 1 << 20
+		r.Container.MaskedPaths = &api.Paths{Paths: []string{"/opt/plain", "/home/anna", "/proc/uptime", "/no/such/path"}}
+		r.Container.ReadOnlyPaths = &api.Paths{Paths: []string{"/opt", "/proc/sys/net"}}
+		r.Container.Devices = []*api.Device{{Source: "/dev/net", Target: "/dev/net", Access: "rwm"}, {Source: "/dev/vdc", Target: "/dev/scratch", Access: "r"}}
+		r.Container.DeviceRules = []string{"c 10:229 r"}
+		r.Container.Mounts = []*api.Mount{{Type: "tmpfs", Source: "tmpfs", Target: "/root"}, {Type: "tmpfs", Source: "tmpfs", Target: "/fresh"}}
+		r.Container.Process.OomScoreAdj, r.Container.Process.Init = 77, true
+		r.Container.Process.Args = []string{"sh", "-c", "while :; do sleep 3600; done"}
 	}})
 	for _, test := range []struct {
 		name string
@@ -225,7 +225,7 @@ func TestInit(t *testing.T) {
 		t.Helper()
 		g := connect(t, bootOptions{image: image})
 		r := configuration()
-		r.Process, p.Init = p, true
+		r.Container.Process, p.Init = p, true
 		first, err := g.client.Configure(deadline(t), r, agent.Stdio{Stdin: true, Stdout: true})
 		must(t, err)
 		if err := first.Start(deadline(t)); err != nil {

@@ -39,38 +39,29 @@ type Exit struct {
 type Process struct {
 	Stdin, Stdout, Stderr vm.Conn
 
-	c   *Client
+	c   *Container
 	id  string
 	pid int
 }
 
 // Process refers to a process by its name, without its streams.
-func (c *Client) Process(id string) *Process { return &Process{c: c, id: id} }
+func (c *Container) Process(id string) *Process { return &Process{c: c, id: id} }
 
 // Pid returns the process's number as the container sees it, once it has been
 // started.
 func (p *Process) Pid() int { return p.pid }
 
-// Configure prepares the machine and its container's first process.
-func (c *Client) Configure(ctx context.Context, r *api.ConfigureRequest, io Stdio) (*Process, error) {
-	r.Process.Id = "init"
-	return c.create(ctx, r.Process, io, func(ctx context.Context) error {
-		_, err := c.agent.Configure(ctx, r)
-		return err
-	})
-}
-
 // CreateProcess prepares a further process.
-func (c *Client) CreateProcess(ctx context.Context, p *api.Process, io Stdio) (*Process, error) {
+func (c *Container) CreateProcess(ctx context.Context, p *api.Process, io Stdio) (*Process, error) {
 	return c.create(ctx, p, io, func(ctx context.Context) error {
-		_, err := c.agent.CreateProcess(ctx, &api.CreateProcessRequest{Process: p})
+		_, err := c.agent.CreateProcess(ctx, &api.CreateProcessRequest{Container: c.id, Process: p})
 		return err
 	})
 }
 
 // create has the guest make a process and takes the streams that it dials
 // meanwhile.
-func (c *Client) create(ctx context.Context, p *api.Process, io Stdio, call func(context.Context) error) (*Process, error) {
+func (c *Container) create(ctx context.Context, p *api.Process, io Stdio, call func(context.Context) error) (*Process, error) {
 	var expected []*expectation
 	defer func() {
 		for _, e := range expected {
@@ -131,7 +122,7 @@ func (p *Process) Close() {
 // Start executes the process. A program that cannot be executed gives a
 // *StartError.
 func (p *Process) Start(ctx context.Context) error {
-	r, err := p.c.agent.StartProcess(ctx, &api.StartProcessRequest{Id: p.id})
+	r, err := p.c.agent.StartProcess(ctx, &api.StartProcessRequest{Container: p.c.id, Id: p.id})
 	if err != nil {
 		p.Close()
 		return p.c.explain(err)
@@ -142,7 +133,7 @@ func (p *Process) Start(ctx context.Context) error {
 
 // Wait waits for the process to end.
 func (p *Process) Wait(ctx context.Context) (Exit, error) {
-	r, err := p.c.agent.WaitProcess(ctx, &api.WaitProcessRequest{Id: p.id})
+	r, err := p.c.agent.WaitProcess(ctx, &api.WaitProcessRequest{Container: p.c.id, Id: p.id})
 	if err != nil {
 		return Exit{}, p.c.explain(err)
 	}
@@ -152,19 +143,19 @@ func (p *Process) Wait(ctx context.Context) (Exit, error) {
 // Signal sends a signal to the process, or with all set to all processes of
 // the container.
 func (p *Process) Signal(ctx context.Context, signal int, all bool) error {
-	_, err := p.c.agent.SignalProcess(ctx, &api.SignalProcessRequest{Id: p.id, Signal: int32(signal), All: all})
+	_, err := p.c.agent.SignalProcess(ctx, &api.SignalProcessRequest{Container: p.c.id, Id: p.id, Signal: int32(signal), All: all})
 	return p.c.explain(err)
 }
 
 // Resize sets the size of the process's terminal.
 func (p *Process) Resize(ctx context.Context, rows, columns uint16) error {
-	_, err := p.c.agent.ResizeProcess(ctx, &api.ResizeProcessRequest{Id: p.id, Rows: uint32(rows), Columns: uint32(columns)})
+	_, err := p.c.agent.ResizeProcess(ctx, &api.ResizeProcessRequest{Container: p.c.id, Id: p.id, Rows: uint32(rows), Columns: uint32(columns)})
 	return p.c.explain(err)
 }
 
 // Delete makes the guest forget a process that has ended or was never started.
 func (p *Process) Delete(ctx context.Context) error {
-	_, err := p.c.agent.DeleteProcess(ctx, &api.DeleteProcessRequest{Id: p.id})
+	_, err := p.c.agent.DeleteProcess(ctx, &api.DeleteProcessRequest{Container: p.c.id, Id: p.id})
 	return p.c.explain(err)
 }
 

@@ -166,24 +166,15 @@ func (x *InfoResponse) GetGoroutines() uint32 {
 	return 0
 }
 
+// ConfigureRequest says what is the machine's, and may have its first container.
 type ConfigureRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Time          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	Root          *Root                  `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"`
-	Mounts        []*Mount               `protobuf:"bytes,3,rep,name=mounts,proto3" json:"mounts,omitempty"` // beside the usual /proc, /sys, /dev ...
 	Interfaces    []*Interface           `protobuf:"bytes,4,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
-	Names         *Names                 `protobuf:"bytes,5,opt,name=names,proto3" json:"names,omitempty"`
-	Sysctls       map[string]string      `protobuf:"bytes,6,rep,name=sysctls,proto3" json:"sysctls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // "net.core.somaxconn": "4096"
-	Resources     *Resources             `protobuf:"bytes,7,opt,name=resources,proto3" json:"resources,omitempty"`
-	Process       *Process               `protobuf:"bytes,8,opt,name=process,proto3" json:"process,omitempty"`                                     // the container's first process; its id is "init"
-	ShareTag      string                 `protobuf:"bytes,10,opt,name=share_tag,json=shareTag,proto3" json:"share_tag,omitempty"`                  // virtiofs with the host's directories; empty: none
-	MaskedPaths   *Paths                 `protobuf:"bytes,20,opt,name=masked_paths,json=maskedPaths,proto3" json:"masked_paths,omitempty"`         // what is hidden; absent: what Docker hides, nothing of a privileged container
-	ReadOnlyPaths *Paths                 `protobuf:"bytes,21,opt,name=read_only_paths,json=readOnlyPaths,proto3" json:"read_only_paths,omitempty"` // likewise
-	ShmBytes      int64                  `protobuf:"varint,22,opt,name=shm_bytes,json=shmBytes,proto3" json:"shm_bytes,omitempty"`                 // size of /dev/shm; 0: 64 MiB
-	Devices       []*Device              `protobuf:"bytes,23,rep,name=devices,proto3" json:"devices,omitempty"`                                    // beside the usual ones
-	DeviceRules   []string               `protobuf:"bytes,24,rep,name=device_rules,json=deviceRules,proto3" json:"device_rules,omitempty"`         // what else may be used: "c 10:* rwm", as in cgroup-v1/devices.rst
-	SwapDisk      string                 `protobuf:"bytes,25,opt,name=swap_disk,json=swapDisk,proto3" json:"swap_disk,omitempty"`                  // a disk to swap to, by its serial; empty: none
+	ShareTag      string                 `protobuf:"bytes,10,opt,name=share_tag,json=shareTag,proto3" json:"share_tag,omitempty"`    // virtiofs with the host's directories; empty: none
+	SwapDisks     []string               `protobuf:"bytes,25,rep,name=swap_disks,json=swapDisks,proto3" json:"swap_disks,omitempty"` // disks to swap to, by their serials
 	Translators   []*Translator          `protobuf:"bytes,70,rep,name=translators,proto3" json:"translators,omitempty"`
+	Container     *Container             `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -225,51 +216,9 @@ func (x *ConfigureRequest) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *ConfigureRequest) GetRoot() *Root {
-	if x != nil {
-		return x.Root
-	}
-	return nil
-}
-
-func (x *ConfigureRequest) GetMounts() []*Mount {
-	if x != nil {
-		return x.Mounts
-	}
-	return nil
-}
-
 func (x *ConfigureRequest) GetInterfaces() []*Interface {
 	if x != nil {
 		return x.Interfaces
-	}
-	return nil
-}
-
-func (x *ConfigureRequest) GetNames() *Names {
-	if x != nil {
-		return x.Names
-	}
-	return nil
-}
-
-func (x *ConfigureRequest) GetSysctls() map[string]string {
-	if x != nil {
-		return x.Sysctls
-	}
-	return nil
-}
-
-func (x *ConfigureRequest) GetResources() *Resources {
-	if x != nil {
-		return x.Resources
-	}
-	return nil
-}
-
-func (x *ConfigureRequest) GetProcess() *Process {
-	if x != nil {
-		return x.Process
 	}
 	return nil
 }
@@ -281,46 +230,11 @@ func (x *ConfigureRequest) GetShareTag() string {
 	return ""
 }
 
-func (x *ConfigureRequest) GetMaskedPaths() *Paths {
+func (x *ConfigureRequest) GetSwapDisks() []string {
 	if x != nil {
-		return x.MaskedPaths
+		return x.SwapDisks
 	}
 	return nil
-}
-
-func (x *ConfigureRequest) GetReadOnlyPaths() *Paths {
-	if x != nil {
-		return x.ReadOnlyPaths
-	}
-	return nil
-}
-
-func (x *ConfigureRequest) GetShmBytes() int64 {
-	if x != nil {
-		return x.ShmBytes
-	}
-	return 0
-}
-
-func (x *ConfigureRequest) GetDevices() []*Device {
-	if x != nil {
-		return x.Devices
-	}
-	return nil
-}
-
-func (x *ConfigureRequest) GetDeviceRules() []string {
-	if x != nil {
-		return x.DeviceRules
-	}
-	return nil
-}
-
-func (x *ConfigureRequest) GetSwapDisk() string {
-	if x != nil {
-		return x.SwapDisk
-	}
-	return ""
 }
 
 func (x *ConfigureRequest) GetTranslators() []*Translator {
@@ -328,6 +242,154 @@ func (x *ConfigureRequest) GetTranslators() []*Translator {
 		return x.Translators
 	}
 	return nil
+}
+
+func (x *ConfigureRequest) GetContainer() *Container {
+	if x != nil {
+		return x.Container
+	}
+	return nil
+}
+
+// Container is one container of the machine.
+type Container struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // letters, digits, dashes, dots and underscores, at most 64
+	Root          *Root                  `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"`
+	Mounts        []*Mount               `protobuf:"bytes,3,rep,name=mounts,proto3" json:"mounts,omitempty"` // beside the usual /proc, /sys, /dev ...
+	Names         *Names                 `protobuf:"bytes,5,opt,name=names,proto3" json:"names,omitempty"`
+	Sysctls       map[string]string      `protobuf:"bytes,6,rep,name=sysctls,proto3" json:"sysctls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // "net.core.somaxconn": "4096"; those of the network are the machine's
+	Resources     *Resources             `protobuf:"bytes,7,opt,name=resources,proto3" json:"resources,omitempty"`
+	Process       *Process               `protobuf:"bytes,8,opt,name=process,proto3" json:"process,omitempty"`                                     // the first process; its id is "init"
+	MaskedPaths   *Paths                 `protobuf:"bytes,20,opt,name=masked_paths,json=maskedPaths,proto3" json:"masked_paths,omitempty"`         // what is hidden; absent: what Docker hides, nothing of a privileged container
+	ReadOnlyPaths *Paths                 `protobuf:"bytes,21,opt,name=read_only_paths,json=readOnlyPaths,proto3" json:"read_only_paths,omitempty"` // likewise
+	ShmBytes      int64                  `protobuf:"varint,22,opt,name=shm_bytes,json=shmBytes,proto3" json:"shm_bytes,omitempty"`                 // size of /dev/shm; 0: 64 MiB
+	Devices       []*Device              `protobuf:"bytes,23,rep,name=devices,proto3" json:"devices,omitempty"`                                    // beside the usual ones
+	DeviceRules   []string               `protobuf:"bytes,24,rep,name=device_rules,json=deviceRules,proto3" json:"device_rules,omitempty"`         // what else may be used: "c 10:* rwm", as in cgroup-v1/devices.rst
+	SharePids     bool                   `protobuf:"varint,50,opt,name=share_pids,json=sharePids,proto3" json:"share_pids,omitempty"`              // with all containers of the machine that say so: one PID namespace
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Container) Reset() {
+	*x = Container{}
+	mi := &file_agent_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Container) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Container) ProtoMessage() {}
+
+func (x *Container) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Container.ProtoReflect.Descriptor instead.
+func (*Container) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Container) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Container) GetRoot() *Root {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *Container) GetMounts() []*Mount {
+	if x != nil {
+		return x.Mounts
+	}
+	return nil
+}
+
+func (x *Container) GetNames() *Names {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *Container) GetSysctls() map[string]string {
+	if x != nil {
+		return x.Sysctls
+	}
+	return nil
+}
+
+func (x *Container) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *Container) GetProcess() *Process {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+func (x *Container) GetMaskedPaths() *Paths {
+	if x != nil {
+		return x.MaskedPaths
+	}
+	return nil
+}
+
+func (x *Container) GetReadOnlyPaths() *Paths {
+	if x != nil {
+		return x.ReadOnlyPaths
+	}
+	return nil
+}
+
+func (x *Container) GetShmBytes() int64 {
+	if x != nil {
+		return x.ShmBytes
+	}
+	return 0
+}
+
+func (x *Container) GetDevices() []*Device {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *Container) GetDeviceRules() []string {
+	if x != nil {
+		return x.DeviceRules
+	}
+	return nil
+}
+
+func (x *Container) GetSharePids() bool {
+	if x != nil {
+		return x.SharePids
+	}
+	return false
 }
 
 // Translator runs programs of another processor
@@ -346,7 +408,7 @@ type Translator struct {
 
 func (x *Translator) Reset() {
 	*x = Translator{}
-	mi := &file_agent_proto_msgTypes[3]
+	mi := &file_agent_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +420,7 @@ func (x *Translator) String() string {
 func (*Translator) ProtoMessage() {}
 
 func (x *Translator) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[3]
+	mi := &file_agent_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +433,7 @@ func (x *Translator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Translator.ProtoReflect.Descriptor instead.
 func (*Translator) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{3}
+	return file_agent_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Translator) GetName() string {
@@ -426,7 +488,7 @@ type Paths struct {
 
 func (x *Paths) Reset() {
 	*x = Paths{}
-	mi := &file_agent_proto_msgTypes[4]
+	mi := &file_agent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -438,7 +500,7 @@ func (x *Paths) String() string {
 func (*Paths) ProtoMessage() {}
 
 func (x *Paths) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[4]
+	mi := &file_agent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +513,7 @@ func (x *Paths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Paths.ProtoReflect.Descriptor instead.
 func (*Paths) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{4}
+	return file_agent_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Paths) GetPaths() []string {
@@ -473,7 +535,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +547,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +560,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{5}
+	return file_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Device) GetSource() string {
@@ -530,7 +592,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +604,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +617,255 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{6}
+	return file_agent_proto_rawDescGZIP(), []int{7}
+}
+
+type AddContainerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     *Container             `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddContainerRequest) Reset() {
+	*x = AddContainerRequest{}
+	mi := &file_agent_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddContainerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddContainerRequest) ProtoMessage() {}
+
+func (x *AddContainerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddContainerRequest.ProtoReflect.Descriptor instead.
+func (*AddContainerRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AddContainerRequest) GetContainer() *Container {
+	if x != nil {
+		return x.Container
+	}
+	return nil
+}
+
+type AddContainerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddContainerResponse) Reset() {
+	*x = AddContainerResponse{}
+	mi := &file_agent_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddContainerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddContainerResponse) ProtoMessage() {}
+
+func (x *AddContainerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddContainerResponse.ProtoReflect.Descriptor instead.
+func (*AddContainerResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{9}
+}
+
+type RemoveContainerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveContainerRequest) Reset() {
+	*x = RemoveContainerRequest{}
+	mi := &file_agent_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveContainerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveContainerRequest) ProtoMessage() {}
+
+func (x *RemoveContainerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveContainerRequest.ProtoReflect.Descriptor instead.
+func (*RemoveContainerRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RemoveContainerRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+type RemoveContainerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveContainerResponse) Reset() {
+	*x = RemoveContainerResponse{}
+	mi := &file_agent_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveContainerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveContainerResponse) ProtoMessage() {}
+
+func (x *RemoveContainerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveContainerResponse.ProtoReflect.Descriptor instead.
+func (*RemoveContainerResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{11}
+}
+
+type PauseContainerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	Paused        bool                   `protobuf:"varint,2,opt,name=paused,proto3" json:"paused,omitempty"` // false: go on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseContainerRequest) Reset() {
+	*x = PauseContainerRequest{}
+	mi := &file_agent_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseContainerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseContainerRequest) ProtoMessage() {}
+
+func (x *PauseContainerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseContainerRequest.ProtoReflect.Descriptor instead.
+func (*PauseContainerRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PauseContainerRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *PauseContainerRequest) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+type PauseContainerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseContainerResponse) Reset() {
+	*x = PauseContainerResponse{}
+	mi := &file_agent_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseContainerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseContainerResponse) ProtoMessage() {}
+
+func (x *PauseContainerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseContainerResponse.ProtoReflect.Descriptor instead.
+func (*PauseContainerResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{13}
 }
 
 // Root is the container's root: an overlay of a read-only image disk and a
@@ -571,7 +881,7 @@ type Root struct {
 
 func (x *Root) Reset() {
 	*x = Root{}
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -583,7 +893,7 @@ func (x *Root) String() string {
 func (*Root) ProtoMessage() {}
 
 func (x *Root) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -596,7 +906,7 @@ func (x *Root) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Root.ProtoReflect.Descriptor instead.
 func (*Root) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{7}
+	return file_agent_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Root) GetImageDisk() string {
@@ -640,7 +950,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +962,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +975,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{8}
+	return file_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Mount) GetType() string {
@@ -729,7 +1039,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +1051,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +1064,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{9}
+	return file_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Interface) GetName() string {
@@ -799,7 +1109,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -811,7 +1121,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -824,7 +1134,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{10}
+	return file_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Names) GetHostname() string {
@@ -879,7 +1189,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +1201,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +1214,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{11}
+	return file_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Host) GetAddress() string {
@@ -938,7 +1248,7 @@ type Resources struct {
 
 func (x *Resources) Reset() {
 	*x = Resources{}
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1260,7 @@ func (x *Resources) String() string {
 func (*Resources) ProtoMessage() {}
 
 func (x *Resources) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1273,7 @@ func (x *Resources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resources.ProtoReflect.Descriptor instead.
 func (*Resources) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{12}
+	return file_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Resources) GetMemoryBytes() int64 {
@@ -1044,7 +1354,7 @@ type IOLimit struct {
 
 func (x *IOLimit) Reset() {
 	*x = IOLimit{}
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1056,7 +1366,7 @@ func (x *IOLimit) String() string {
 func (*IOLimit) ProtoMessage() {}
 
 func (x *IOLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1069,7 +1379,7 @@ func (x *IOLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IOLimit.ProtoReflect.Descriptor instead.
 func (*IOLimit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{13}
+	return file_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *IOLimit) GetDevice() string {
@@ -1136,7 +1446,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1458,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1471,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{14}
+	return file_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Process) GetId() string {
@@ -1319,7 +1629,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1641,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1654,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{15}
+	return file_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Capabilities) GetBounding() uint64 {
@@ -1394,7 +1704,7 @@ type Rlimit struct {
 
 func (x *Rlimit) Reset() {
 	*x = Rlimit{}
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1716,7 @@ func (x *Rlimit) String() string {
 func (*Rlimit) ProtoMessage() {}
 
 func (x *Rlimit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1729,7 @@ func (x *Rlimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rlimit.ProtoReflect.Descriptor instead.
 func (*Rlimit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{16}
+	return file_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Rlimit) GetResource() uint32 {
@@ -1445,6 +1755,7 @@ func (x *Rlimit) GetHard() uint64 {
 
 type CreateProcessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	Process       *Process               `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1452,7 +1763,7 @@ type CreateProcessRequest struct {
 
 func (x *CreateProcessRequest) Reset() {
 	*x = CreateProcessRequest{}
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1775,7 @@ func (x *CreateProcessRequest) String() string {
 func (*CreateProcessRequest) ProtoMessage() {}
 
 func (x *CreateProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1788,14 @@ func (x *CreateProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProcessRequest.ProtoReflect.Descriptor instead.
 func (*CreateProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{17}
+	return file_agent_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CreateProcessRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 func (x *CreateProcessRequest) GetProcess() *Process {
@@ -1495,7 +1813,7 @@ type CreateProcessResponse struct {
 
 func (x *CreateProcessResponse) Reset() {
 	*x = CreateProcessResponse{}
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1825,7 @@ func (x *CreateProcessResponse) String() string {
 func (*CreateProcessResponse) ProtoMessage() {}
 
 func (x *CreateProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,11 +1838,12 @@ func (x *CreateProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProcessResponse.ProtoReflect.Descriptor instead.
 func (*CreateProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{18}
+	return file_agent_proto_rawDescGZIP(), []int{25}
 }
 
 type StartProcessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1532,7 +1851,7 @@ type StartProcessRequest struct {
 
 func (x *StartProcessRequest) Reset() {
 	*x = StartProcessRequest{}
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1544,7 +1863,7 @@ func (x *StartProcessRequest) String() string {
 func (*StartProcessRequest) ProtoMessage() {}
 
 func (x *StartProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1557,7 +1876,14 @@ func (x *StartProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartProcessRequest.ProtoReflect.Descriptor instead.
 func (*StartProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{19}
+	return file_agent_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *StartProcessRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 func (x *StartProcessRequest) GetId() string {
@@ -1576,7 +1902,7 @@ type StartProcessResponse struct {
 
 func (x *StartProcessResponse) Reset() {
 	*x = StartProcessResponse{}
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1914,7 @@ func (x *StartProcessResponse) String() string {
 func (*StartProcessResponse) ProtoMessage() {}
 
 func (x *StartProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1927,7 @@ func (x *StartProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartProcessResponse.ProtoReflect.Descriptor instead.
 func (*StartProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{20}
+	return file_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StartProcessResponse) GetPid() int32 {
@@ -1613,6 +1939,7 @@ func (x *StartProcessResponse) GetPid() int32 {
 
 type WaitProcessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1620,7 +1947,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1959,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1972,14 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{21}
+	return file_agent_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *WaitProcessRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 func (x *WaitProcessRequest) GetId() string {
@@ -1667,7 +2001,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +2013,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +2026,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WaitProcessResponse) GetExitCode() int32 {
@@ -1725,6 +2059,7 @@ func (x *WaitProcessResponse) GetExitedAt() *timestamppb.Timestamp {
 
 type SignalProcessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Signal        int32                  `protobuf:"varint,2,opt,name=signal,proto3" json:"signal,omitempty"`
 	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
@@ -1734,7 +2069,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +2081,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +2094,14 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SignalProcessRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 func (x *SignalProcessRequest) GetId() string {
@@ -1791,7 +2133,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +2145,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,11 +2158,12 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 type ResizeProcessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Rows          uint32                 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
 	Columns       uint32                 `protobuf:"varint,3,opt,name=columns,proto3" json:"columns,omitempty"`
@@ -1830,7 +2173,7 @@ type ResizeProcessRequest struct {
 
 func (x *ResizeProcessRequest) Reset() {
 	*x = ResizeProcessRequest{}
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +2185,7 @@ func (x *ResizeProcessRequest) String() string {
 func (*ResizeProcessRequest) ProtoMessage() {}
 
 func (x *ResizeProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +2198,14 @@ func (x *ResizeProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeProcessRequest.ProtoReflect.Descriptor instead.
 func (*ResizeProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ResizeProcessRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 func (x *ResizeProcessRequest) GetId() string {
@@ -1887,7 +2237,7 @@ type ResizeProcessResponse struct {
 
 func (x *ResizeProcessResponse) Reset() {
 	*x = ResizeProcessResponse{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +2249,7 @@ func (x *ResizeProcessResponse) String() string {
 func (*ResizeProcessResponse) ProtoMessage() {}
 
 func (x *ResizeProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,11 +2262,12 @@ func (x *ResizeProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeProcessResponse.ProtoReflect.Descriptor instead.
 func (*ResizeProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 type DeleteProcessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1924,7 +2275,7 @@ type DeleteProcessRequest struct {
 
 func (x *DeleteProcessRequest) Reset() {
 	*x = DeleteProcessRequest{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2287,7 @@ func (x *DeleteProcessRequest) String() string {
 func (*DeleteProcessRequest) ProtoMessage() {}
 
 func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2300,14 @@ func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessRequest.ProtoReflect.Descriptor instead.
 func (*DeleteProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *DeleteProcessRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 func (x *DeleteProcessRequest) GetId() string {
@@ -1967,7 +2325,7 @@ type DeleteProcessResponse struct {
 
 func (x *DeleteProcessResponse) Reset() {
 	*x = DeleteProcessResponse{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2337,7 @@ func (x *DeleteProcessResponse) String() string {
 func (*DeleteProcessResponse) ProtoMessage() {}
 
 func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,18 +2350,19 @@ func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessResponse.ProtoReflect.Descriptor instead.
 func (*DeleteProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 type ListProcessesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListProcessesRequest) Reset() {
 	*x = ListProcessesRequest{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2374,7 @@ func (x *ListProcessesRequest) String() string {
 func (*ListProcessesRequest) ProtoMessage() {}
 
 func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2387,14 @@ func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
 func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListProcessesRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 type ListProcessesResponse struct {
@@ -2040,7 +2406,7 @@ type ListProcessesResponse struct {
 
 func (x *ListProcessesResponse) Reset() {
 	*x = ListProcessesResponse{}
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +2418,7 @@ func (x *ListProcessesResponse) String() string {
 func (*ListProcessesResponse) ProtoMessage() {}
 
 func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,7 +2431,7 @@ func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
 func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListProcessesResponse) GetProcesses() []*ProcessInfo {
@@ -2090,7 +2456,7 @@ type ProcessInfo struct {
 
 func (x *ProcessInfo) Reset() {
 	*x = ProcessInfo{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2468,7 @@ func (x *ProcessInfo) String() string {
 func (*ProcessInfo) ProtoMessage() {}
 
 func (x *ProcessInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2481,7 @@ func (x *ProcessInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessInfo.ProtoReflect.Descriptor instead.
 func (*ProcessInfo) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ProcessInfo) GetPid() int32 {
@@ -2169,13 +2535,14 @@ func (x *ProcessInfo) GetRssBytes() uint64 {
 
 type StatisticsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatisticsRequest) Reset() {
 	*x = StatisticsRequest{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2187,7 +2554,7 @@ func (x *StatisticsRequest) String() string {
 func (*StatisticsRequest) ProtoMessage() {}
 
 func (x *StatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2200,7 +2567,14 @@ func (x *StatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticsRequest.ProtoReflect.Descriptor instead.
 func (*StatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *StatisticsRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 // StatisticsResponse is what the container's control group and the machine's
@@ -2223,7 +2597,7 @@ type StatisticsResponse struct {
 
 func (x *StatisticsResponse) Reset() {
 	*x = StatisticsResponse{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2235,7 +2609,7 @@ func (x *StatisticsResponse) String() string {
 func (*StatisticsResponse) ProtoMessage() {}
 
 func (x *StatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2248,7 +2622,7 @@ func (x *StatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticsResponse.ProtoReflect.Descriptor instead.
 func (*StatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StatisticsResponse) GetTime() *timestamppb.Timestamp {
@@ -2330,7 +2704,7 @@ type CPUStatistics struct {
 
 func (x *CPUStatistics) Reset() {
 	*x = CPUStatistics{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2716,7 @@ func (x *CPUStatistics) String() string {
 func (*CPUStatistics) ProtoMessage() {}
 
 func (x *CPUStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2355,7 +2729,7 @@ func (x *CPUStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUStatistics.ProtoReflect.Descriptor instead.
 func (*CPUStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CPUStatistics) GetOnline() uint32 {
@@ -2429,7 +2803,7 @@ type MemoryStatistics struct {
 
 func (x *MemoryStatistics) Reset() {
 	*x = MemoryStatistics{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2441,7 +2815,7 @@ func (x *MemoryStatistics) String() string {
 func (*MemoryStatistics) ProtoMessage() {}
 
 func (x *MemoryStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2454,7 +2828,7 @@ func (x *MemoryStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStatistics.ProtoReflect.Descriptor instead.
 func (*MemoryStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MemoryStatistics) GetUsageBytes() uint64 {
@@ -2516,7 +2890,7 @@ type PidsStatistics struct {
 
 func (x *PidsStatistics) Reset() {
 	*x = PidsStatistics{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2902,7 @@ func (x *PidsStatistics) String() string {
 func (*PidsStatistics) ProtoMessage() {}
 
 func (x *PidsStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2915,7 @@ func (x *PidsStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PidsStatistics.ProtoReflect.Descriptor instead.
 func (*PidsStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PidsStatistics) GetCurrent() uint64 {
@@ -2572,7 +2946,7 @@ type DiskStatistics struct {
 
 func (x *DiskStatistics) Reset() {
 	*x = DiskStatistics{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2584,7 +2958,7 @@ func (x *DiskStatistics) String() string {
 func (*DiskStatistics) ProtoMessage() {}
 
 func (x *DiskStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2597,7 +2971,7 @@ func (x *DiskStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskStatistics.ProtoReflect.Descriptor instead.
 func (*DiskStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DiskStatistics) GetMajor() uint32 {
@@ -2659,7 +3033,7 @@ type InterfaceStatistics struct {
 
 func (x *InterfaceStatistics) Reset() {
 	*x = InterfaceStatistics{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +3045,7 @@ func (x *InterfaceStatistics) String() string {
 func (*InterfaceStatistics) ProtoMessage() {}
 
 func (x *InterfaceStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +3058,7 @@ func (x *InterfaceStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceStatistics.ProtoReflect.Descriptor instead.
 func (*InterfaceStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *InterfaceStatistics) GetName() string {
@@ -2762,7 +3136,7 @@ type Pressure struct {
 
 func (x *Pressure) Reset() {
 	*x = Pressure{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +3148,7 @@ func (x *Pressure) String() string {
 func (*Pressure) ProtoMessage() {}
 
 func (x *Pressure) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +3161,7 @@ func (x *Pressure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
 func (*Pressure) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Pressure) GetSome() *Stall {
@@ -2816,7 +3190,7 @@ type Stall struct {
 
 func (x *Stall) Reset() {
 	*x = Stall{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2828,7 +3202,7 @@ func (x *Stall) String() string {
 func (*Stall) ProtoMessage() {}
 
 func (x *Stall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2841,7 +3215,7 @@ func (x *Stall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stall.ProtoReflect.Descriptor instead.
 func (*Stall) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Stall) GetAverage_10S() float64 {
@@ -2874,13 +3248,14 @@ func (x *Stall) GetTotalUs() uint64 {
 
 type EventsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2892,7 +3267,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2905,7 +3280,14 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *EventsRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 type Event struct {
@@ -2918,7 +3300,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2930,7 +3312,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2943,7 +3325,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Event) GetOomKills() uint64 {
@@ -2965,7 +3347,7 @@ type SetTimeRequest struct {
 
 func (x *SetTimeRequest) Reset() {
 	*x = SetTimeRequest{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2977,7 +3359,7 @@ func (x *SetTimeRequest) String() string {
 func (*SetTimeRequest) ProtoMessage() {}
 
 func (x *SetTimeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2990,7 +3372,7 @@ func (x *SetTimeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTimeRequest.ProtoReflect.Descriptor instead.
 func (*SetTimeRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SetTimeRequest) GetTime() *timestamppb.Timestamp {
@@ -3015,7 +3397,7 @@ type SetTimeResponse struct {
 
 func (x *SetTimeResponse) Reset() {
 	*x = SetTimeResponse{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3027,7 +3409,7 @@ func (x *SetTimeResponse) String() string {
 func (*SetTimeResponse) ProtoMessage() {}
 
 func (x *SetTimeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3040,11 +3422,12 @@ func (x *SetTimeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTimeResponse.ProtoReflect.Descriptor instead.
 func (*SetTimeResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 type StatFileRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3052,7 +3435,7 @@ type StatFileRequest struct {
 
 func (x *StatFileRequest) Reset() {
 	*x = StatFileRequest{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3447,7 @@ func (x *StatFileRequest) String() string {
 func (*StatFileRequest) ProtoMessage() {}
 
 func (x *StatFileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3460,14 @@ func (x *StatFileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatFileRequest.ProtoReflect.Descriptor instead.
 func (*StatFileRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *StatFileRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 func (x *StatFileRequest) GetPath() string {
@@ -3100,7 +3490,7 @@ type StatFileResponse struct {
 
 func (x *StatFileResponse) Reset() {
 	*x = StatFileResponse{}
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3112,7 +3502,7 @@ func (x *StatFileResponse) String() string {
 func (*StatFileResponse) ProtoMessage() {}
 
 func (x *StatFileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3125,7 +3515,7 @@ func (x *StatFileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatFileResponse.ProtoReflect.Descriptor instead.
 func (*StatFileResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
+	return file_agent_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *StatFileResponse) GetName() string {
@@ -3165,6 +3555,7 @@ func (x *StatFileResponse) GetLinkTarget() string {
 
 type ReadFilesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	Stream        uint64                 `protobuf:"varint,2,opt,name=stream,proto3" json:"stream,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -3173,7 +3564,7 @@ type ReadFilesRequest struct {
 
 func (x *ReadFilesRequest) Reset() {
 	*x = ReadFilesRequest{}
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3185,7 +3576,7 @@ func (x *ReadFilesRequest) String() string {
 func (*ReadFilesRequest) ProtoMessage() {}
 
 func (x *ReadFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3198,7 +3589,14 @@ func (x *ReadFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadFilesRequest.ProtoReflect.Descriptor instead.
 func (*ReadFilesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
+	return file_agent_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ReadFilesRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 func (x *ReadFilesRequest) GetPath() string {
@@ -3223,7 +3621,7 @@ type ReadFilesResponse struct {
 
 func (x *ReadFilesResponse) Reset() {
 	*x = ReadFilesResponse{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3235,7 +3633,7 @@ func (x *ReadFilesResponse) String() string {
 func (*ReadFilesResponse) ProtoMessage() {}
 
 func (x *ReadFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3248,11 +3646,12 @@ func (x *ReadFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadFilesResponse.ProtoReflect.Descriptor instead.
 func (*ReadFilesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{48}
+	return file_agent_proto_rawDescGZIP(), []int{55}
 }
 
 type WriteFilesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // of a directory
 	Stream        uint64                 `protobuf:"varint,2,opt,name=stream,proto3" json:"stream,omitempty"`
 	KeepKinds     bool                   `protobuf:"varint,3,opt,name=keep_kinds,json=keepKinds,proto3" json:"keep_kinds,omitempty"` // refuse to put a file in place of a directory, or the other way round
@@ -3262,7 +3661,7 @@ type WriteFilesRequest struct {
 
 func (x *WriteFilesRequest) Reset() {
 	*x = WriteFilesRequest{}
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3274,7 +3673,7 @@ func (x *WriteFilesRequest) String() string {
 func (*WriteFilesRequest) ProtoMessage() {}
 
 func (x *WriteFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3287,7 +3686,14 @@ func (x *WriteFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteFilesRequest.ProtoReflect.Descriptor instead.
 func (*WriteFilesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{49}
+	return file_agent_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *WriteFilesRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 func (x *WriteFilesRequest) GetPath() string {
@@ -3319,7 +3725,7 @@ type WriteFilesResponse struct {
 
 func (x *WriteFilesResponse) Reset() {
 	*x = WriteFilesResponse{}
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3331,7 +3737,7 @@ func (x *WriteFilesResponse) String() string {
 func (*WriteFilesResponse) ProtoMessage() {}
 
 func (x *WriteFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3344,7 +3750,7 @@ func (x *WriteFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteFilesResponse.ProtoReflect.Descriptor instead.
 func (*WriteFilesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{50}
+	return file_agent_proto_rawDescGZIP(), []int{57}
 }
 
 type ShutdownRequest struct {
@@ -3355,7 +3761,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3367,7 +3773,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3380,7 +3786,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{51}
+	return file_agent_proto_rawDescGZIP(), []int{58}
 }
 
 type ShutdownResponse struct {
@@ -3391,7 +3797,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3403,7 +3809,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3416,7 +3822,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{52}
+	return file_agent_proto_rawDescGZIP(), []int{59}
 }
 
 var File_agent_proto protoreflect.FileDescriptor
@@ -3437,27 +3843,33 @@ const file_agent_proto_rawDesc = "" +
 	"open_files\x18\a \x01(\rR\topenFiles\x12\x1e\n" +
 	"\n" +
 	"goroutines\x18\b \x01(\rR\n" +
-	"goroutines\"\xe2\x06\n" +
+	"goroutines\"\xb3\x02\n" +
 	"\x10ConfigureRequest\x12.\n" +
-	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12)\n" +
-	"\x04root\x18\x02 \x01(\v2\x15.skerry.guest.v1.RootR\x04root\x12.\n" +
-	"\x06mounts\x18\x03 \x03(\v2\x16.skerry.guest.v1.MountR\x06mounts\x12:\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12:\n" +
 	"\n" +
 	"interfaces\x18\x04 \x03(\v2\x1a.skerry.guest.v1.InterfaceR\n" +
-	"interfaces\x12,\n" +
-	"\x05names\x18\x05 \x01(\v2\x16.skerry.guest.v1.NamesR\x05names\x12H\n" +
-	"\asysctls\x18\x06 \x03(\v2..skerry.guest.v1.ConfigureRequest.SysctlsEntryR\asysctls\x128\n" +
-	"\tresources\x18\a \x01(\v2\x1a.skerry.guest.v1.ResourcesR\tresources\x122\n" +
-	"\aprocess\x18\b \x01(\v2\x18.skerry.guest.v1.ProcessR\aprocess\x12\x1b\n" +
+	"interfaces\x12\x1b\n" +
 	"\tshare_tag\x18\n" +
-	" \x01(\tR\bshareTag\x129\n" +
+	" \x01(\tR\bshareTag\x12\x1d\n" +
+	"\n" +
+	"swap_disks\x18\x19 \x03(\tR\tswapDisks\x12=\n" +
+	"\vtranslators\x18F \x03(\v2\x1b.skerry.guest.v1.TranslatorR\vtranslators\x128\n" +
+	"\tcontainer\x182 \x01(\v2\x1a.skerry.guest.v1.ContainerR\tcontainer\"\x9e\x05\n" +
+	"\tContainer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
+	"\x04root\x18\x02 \x01(\v2\x15.skerry.guest.v1.RootR\x04root\x12.\n" +
+	"\x06mounts\x18\x03 \x03(\v2\x16.skerry.guest.v1.MountR\x06mounts\x12,\n" +
+	"\x05names\x18\x05 \x01(\v2\x16.skerry.guest.v1.NamesR\x05names\x12A\n" +
+	"\asysctls\x18\x06 \x03(\v2'.skerry.guest.v1.Container.SysctlsEntryR\asysctls\x128\n" +
+	"\tresources\x18\a \x01(\v2\x1a.skerry.guest.v1.ResourcesR\tresources\x122\n" +
+	"\aprocess\x18\b \x01(\v2\x18.skerry.guest.v1.ProcessR\aprocess\x129\n" +
 	"\fmasked_paths\x18\x14 \x01(\v2\x16.skerry.guest.v1.PathsR\vmaskedPaths\x12>\n" +
 	"\x0fread_only_paths\x18\x15 \x01(\v2\x16.skerry.guest.v1.PathsR\rreadOnlyPaths\x12\x1b\n" +
 	"\tshm_bytes\x18\x16 \x01(\x03R\bshmBytes\x121\n" +
 	"\adevices\x18\x17 \x03(\v2\x17.skerry.guest.v1.DeviceR\adevices\x12!\n" +
-	"\fdevice_rules\x18\x18 \x03(\tR\vdeviceRules\x12\x1b\n" +
-	"\tswap_disk\x18\x19 \x01(\tR\bswapDisk\x12=\n" +
-	"\vtranslators\x18F \x03(\v2\x1b.skerry.guest.v1.TranslatorR\vtranslators\x1a:\n" +
+	"\fdevice_rules\x18\x18 \x03(\tR\vdeviceRules\x12\x1d\n" +
+	"\n" +
+	"share_pids\x182 \x01(\bR\tsharePids\x1a:\n" +
 	"\fSysctlsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x01\n" +
@@ -3475,7 +3887,17 @@ const file_agent_proto_rawDesc = "" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x16\n" +
 	"\x06access\x18\x03 \x01(\tR\x06access\"\x13\n" +
-	"\x11ConfigureResponse\"e\n" +
+	"\x11ConfigureResponse\"O\n" +
+	"\x13AddContainerRequest\x128\n" +
+	"\tcontainer\x18\x01 \x01(\v2\x1a.skerry.guest.v1.ContainerR\tcontainer\"\x16\n" +
+	"\x14AddContainerResponse\"6\n" +
+	"\x16RemoveContainerRequest\x12\x1c\n" +
+	"\tcontainer\x18\x01 \x01(\tR\tcontainer\"\x19\n" +
+	"\x17RemoveContainerResponse\"M\n" +
+	"\x15PauseContainerRequest\x12\x1c\n" +
+	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x16\n" +
+	"\x06paused\x18\x02 \x01(\bR\x06paused\"\x18\n" +
+	"\x16PauseContainerResponse\"e\n" +
 	"\x04Root\x12\x1d\n" +
 	"\n" +
 	"image_disk\x18\x01 \x01(\tR\timageDisk\x12!\n" +
@@ -3563,36 +3985,43 @@ const file_agent_proto_rawDesc = "" +
 	"\x06Rlimit\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\rR\bresource\x12\x12\n" +
 	"\x04soft\x18\x02 \x01(\x04R\x04soft\x12\x12\n" +
-	"\x04hard\x18\x03 \x01(\x04R\x04hard\"J\n" +
-	"\x14CreateProcessRequest\x122\n" +
+	"\x04hard\x18\x03 \x01(\x04R\x04hard\"h\n" +
+	"\x14CreateProcessRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x122\n" +
 	"\aprocess\x18\x01 \x01(\v2\x18.skerry.guest.v1.ProcessR\aprocess\"\x17\n" +
-	"\x15CreateProcessResponse\"%\n" +
-	"\x13StartProcessRequest\x12\x0e\n" +
+	"\x15CreateProcessResponse\"C\n" +
+	"\x13StartProcessRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"(\n" +
 	"\x14StartProcessResponse\x12\x10\n" +
-	"\x03pid\x18\x01 \x01(\x05R\x03pid\"$\n" +
-	"\x12WaitProcessRequest\x12\x0e\n" +
+	"\x03pid\x18\x01 \x01(\x05R\x03pid\"B\n" +
+	"\x12WaitProcessRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\xa2\x01\n" +
 	"\x13WaitProcessResponse\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x16\n" +
 	"\x06signal\x18\x02 \x01(\x05R\x06signal\x12\x1d\n" +
 	"\n" +
 	"oom_killed\x18\x03 \x01(\bR\toomKilled\x127\n" +
-	"\texited_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bexitedAt\"P\n" +
-	"\x14SignalProcessRequest\x12\x0e\n" +
+	"\texited_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bexitedAt\"n\n" +
+	"\x14SignalProcessRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06signal\x18\x02 \x01(\x05R\x06signal\x12\x10\n" +
 	"\x03all\x18\x03 \x01(\bR\x03all\"\x17\n" +
-	"\x15SignalProcessResponse\"T\n" +
-	"\x14ResizeProcessRequest\x12\x0e\n" +
+	"\x15SignalProcessResponse\"r\n" +
+	"\x14ResizeProcessRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\rR\x04rows\x12\x18\n" +
 	"\acolumns\x18\x03 \x01(\rR\acolumns\"\x17\n" +
-	"\x15ResizeProcessResponse\"&\n" +
-	"\x14DeleteProcessRequest\x12\x0e\n" +
+	"\x15ResizeProcessResponse\"D\n" +
+	"\x14DeleteProcessRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x17\n" +
-	"\x15DeleteProcessResponse\"\x16\n" +
-	"\x14ListProcessesRequest\"S\n" +
+	"\x15DeleteProcessResponse\"4\n" +
+	"\x14ListProcessesRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\"S\n" +
 	"\x15ListProcessesResponse\x12:\n" +
 	"\tprocesses\x18\x01 \x03(\v2\x1c.skerry.guest.v1.ProcessInfoR\tprocesses\"\xd4\x01\n" +
 	"\vProcessInfo\x12\x10\n" +
@@ -3603,8 +4032,9 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x15\n" +
 	"\x06cpu_ns\x18\x06 \x01(\x04R\x05cpuNs\x12\x1b\n" +
-	"\trss_bytes\x18\a \x01(\x04R\brssBytes\"\x13\n" +
-	"\x11StatisticsRequest\"\xa1\x04\n" +
+	"\trss_bytes\x18\a \x01(\x04R\brssBytes\"1\n" +
+	"\x11StatisticsRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\"\xa1\x04\n" +
 	"\x12StatisticsResponse\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x120\n" +
 	"\x03cpu\x18\x02 \x01(\v2\x1e.skerry.guest.v1.CPUStatisticsR\x03cpu\x129\n" +
@@ -3676,15 +4106,17 @@ const file_agent_proto_rawDesc = "" +
 	"\vaverage_60s\x18\x02 \x01(\x01R\n" +
 	"average60s\x12!\n" +
 	"\faverage_300s\x18\x03 \x01(\x01R\vaverage300s\x12\x19\n" +
-	"\btotal_us\x18\x04 \x01(\x04R\atotalUs\"\x0f\n" +
-	"\rEventsRequest\"$\n" +
+	"\btotal_us\x18\x04 \x01(\x04R\atotalUs\"-\n" +
+	"\rEventsRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\"$\n" +
 	"\x05Event\x12\x1b\n" +
 	"\toom_kills\x18\x01 \x01(\x04R\boomKills\"y\n" +
 	"\x0eSetTimeRequest\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x127\n" +
 	"\ttolerance\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\ttolerance\"\x11\n" +
-	"\x0fSetTimeResponse\"%\n" +
-	"\x0fStatFileRequest\x12\x12\n" +
+	"\x0fSetTimeResponse\"C\n" +
+	"\x0fStatFileRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\"\xa7\x01\n" +
 	"\x10StatFileResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
@@ -3692,23 +4124,27 @@ const file_agent_proto_rawDesc = "" +
 	"\x04mode\x18\x03 \x01(\rR\x04mode\x126\n" +
 	"\bmodified\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bmodified\x12\x1f\n" +
 	"\vlink_target\x18\x05 \x01(\tR\n" +
-	"linkTarget\">\n" +
-	"\x10ReadFilesRequest\x12\x12\n" +
+	"linkTarget\"\\\n" +
+	"\x10ReadFilesRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06stream\x18\x02 \x01(\x04R\x06stream\"\x13\n" +
-	"\x11ReadFilesResponse\"^\n" +
-	"\x11WriteFilesRequest\x12\x12\n" +
+	"\x11ReadFilesResponse\"|\n" +
+	"\x11WriteFilesRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06stream\x18\x02 \x01(\x04R\x06stream\x12\x1d\n" +
 	"\n" +
 	"keep_kinds\x18\x03 \x01(\bR\tkeepKinds\"\x14\n" +
 	"\x12WriteFilesResponse\"\x11\n" +
 	"\x0fShutdownRequest\"\x12\n" +
-	"\x10ShutdownResponse2\xed\n" +
-	"\n" +
+	"\x10ShutdownResponse2\x93\r\n" +
 	"\x05Agent\x12C\n" +
 	"\x04Info\x12\x1c.skerry.guest.v1.InfoRequest\x1a\x1d.skerry.guest.v1.InfoResponse\x12R\n" +
-	"\tConfigure\x12!.skerry.guest.v1.ConfigureRequest\x1a\".skerry.guest.v1.ConfigureResponse\x12^\n" +
+	"\tConfigure\x12!.skerry.guest.v1.ConfigureRequest\x1a\".skerry.guest.v1.ConfigureResponse\x12[\n" +
+	"\fAddContainer\x12$.skerry.guest.v1.AddContainerRequest\x1a%.skerry.guest.v1.AddContainerResponse\x12d\n" +
+	"\x0fRemoveContainer\x12'.skerry.guest.v1.RemoveContainerRequest\x1a(.skerry.guest.v1.RemoveContainerResponse\x12a\n" +
+	"\x0ePauseContainer\x12&.skerry.guest.v1.PauseContainerRequest\x1a'.skerry.guest.v1.PauseContainerResponse\x12^\n" +
 	"\rCreateProcess\x12%.skerry.guest.v1.CreateProcessRequest\x1a&.skerry.guest.v1.CreateProcessResponse\x12[\n" +
 	"\fStartProcess\x12$.skerry.guest.v1.StartProcessRequest\x1a%.skerry.guest.v1.StartProcessResponse\x12X\n" +
 	"\vWaitProcess\x12#.skerry.guest.v1.WaitProcessRequest\x1a$.skerry.guest.v1.WaitProcessResponse\x12^\n" +
@@ -3738,139 +4174,154 @@ func file_agent_proto_rawDescGZIP() []byte {
 	return file_agent_proto_rawDescData
 }
 
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_agent_proto_goTypes = []any{
-	(*InfoRequest)(nil),           // 0: skerry.guest.v1.InfoRequest
-	(*InfoResponse)(nil),          // 1: skerry.guest.v1.InfoResponse
-	(*ConfigureRequest)(nil),      // 2: skerry.guest.v1.ConfigureRequest
-	(*Translator)(nil),            // 3: skerry.guest.v1.Translator
-	(*Paths)(nil),                 // 4: skerry.guest.v1.Paths
-	(*Device)(nil),                // 5: skerry.guest.v1.Device
-	(*ConfigureResponse)(nil),     // 6: skerry.guest.v1.ConfigureResponse
-	(*Root)(nil),                  // 7: skerry.guest.v1.Root
-	(*Mount)(nil),                 // 8: skerry.guest.v1.Mount
-	(*Interface)(nil),             // 9: skerry.guest.v1.Interface
-	(*Names)(nil),                 // 10: skerry.guest.v1.Names
-	(*Host)(nil),                  // 11: skerry.guest.v1.Host
-	(*Resources)(nil),             // 12: skerry.guest.v1.Resources
-	(*IOLimit)(nil),               // 13: skerry.guest.v1.IOLimit
-	(*Process)(nil),               // 14: skerry.guest.v1.Process
-	(*Capabilities)(nil),          // 15: skerry.guest.v1.Capabilities
-	(*Rlimit)(nil),                // 16: skerry.guest.v1.Rlimit
-	(*CreateProcessRequest)(nil),  // 17: skerry.guest.v1.CreateProcessRequest
-	(*CreateProcessResponse)(nil), // 18: skerry.guest.v1.CreateProcessResponse
-	(*StartProcessRequest)(nil),   // 19: skerry.guest.v1.StartProcessRequest
-	(*StartProcessResponse)(nil),  // 20: skerry.guest.v1.StartProcessResponse
-	(*WaitProcessRequest)(nil),    // 21: skerry.guest.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),   // 22: skerry.guest.v1.WaitProcessResponse
-	(*SignalProcessRequest)(nil),  // 23: skerry.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil), // 24: skerry.guest.v1.SignalProcessResponse
-	(*ResizeProcessRequest)(nil),  // 25: skerry.guest.v1.ResizeProcessRequest
-	(*ResizeProcessResponse)(nil), // 26: skerry.guest.v1.ResizeProcessResponse
-	(*DeleteProcessRequest)(nil),  // 27: skerry.guest.v1.DeleteProcessRequest
-	(*DeleteProcessResponse)(nil), // 28: skerry.guest.v1.DeleteProcessResponse
-	(*ListProcessesRequest)(nil),  // 29: skerry.guest.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil), // 30: skerry.guest.v1.ListProcessesResponse
-	(*ProcessInfo)(nil),           // 31: skerry.guest.v1.ProcessInfo
-	(*StatisticsRequest)(nil),     // 32: skerry.guest.v1.StatisticsRequest
-	(*StatisticsResponse)(nil),    // 33: skerry.guest.v1.StatisticsResponse
-	(*CPUStatistics)(nil),         // 34: skerry.guest.v1.CPUStatistics
-	(*MemoryStatistics)(nil),      // 35: skerry.guest.v1.MemoryStatistics
-	(*PidsStatistics)(nil),        // 36: skerry.guest.v1.PidsStatistics
-	(*DiskStatistics)(nil),        // 37: skerry.guest.v1.DiskStatistics
-	(*InterfaceStatistics)(nil),   // 38: skerry.guest.v1.InterfaceStatistics
-	(*Pressure)(nil),              // 39: skerry.guest.v1.Pressure
-	(*Stall)(nil),                 // 40: skerry.guest.v1.Stall
-	(*EventsRequest)(nil),         // 41: skerry.guest.v1.EventsRequest
-	(*Event)(nil),                 // 42: skerry.guest.v1.Event
-	(*SetTimeRequest)(nil),        // 43: skerry.guest.v1.SetTimeRequest
-	(*SetTimeResponse)(nil),       // 44: skerry.guest.v1.SetTimeResponse
-	(*StatFileRequest)(nil),       // 45: skerry.guest.v1.StatFileRequest
-	(*StatFileResponse)(nil),      // 46: skerry.guest.v1.StatFileResponse
-	(*ReadFilesRequest)(nil),      // 47: skerry.guest.v1.ReadFilesRequest
-	(*ReadFilesResponse)(nil),     // 48: skerry.guest.v1.ReadFilesResponse
-	(*WriteFilesRequest)(nil),     // 49: skerry.guest.v1.WriteFilesRequest
-	(*WriteFilesResponse)(nil),    // 50: skerry.guest.v1.WriteFilesResponse
-	(*ShutdownRequest)(nil),       // 51: skerry.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),      // 52: skerry.guest.v1.ShutdownResponse
-	nil,                           // 53: skerry.guest.v1.ConfigureRequest.SysctlsEntry
-	nil,                           // 54: skerry.guest.v1.MemoryStatistics.DetailsEntry
-	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 56: google.protobuf.Duration
+	(*InfoRequest)(nil),             // 0: skerry.guest.v1.InfoRequest
+	(*InfoResponse)(nil),            // 1: skerry.guest.v1.InfoResponse
+	(*ConfigureRequest)(nil),        // 2: skerry.guest.v1.ConfigureRequest
+	(*Container)(nil),               // 3: skerry.guest.v1.Container
+	(*Translator)(nil),              // 4: skerry.guest.v1.Translator
+	(*Paths)(nil),                   // 5: skerry.guest.v1.Paths
+	(*Device)(nil),                  // 6: skerry.guest.v1.Device
+	(*ConfigureResponse)(nil),       // 7: skerry.guest.v1.ConfigureResponse
+	(*AddContainerRequest)(nil),     // 8: skerry.guest.v1.AddContainerRequest
+	(*AddContainerResponse)(nil),    // 9: skerry.guest.v1.AddContainerResponse
+	(*RemoveContainerRequest)(nil),  // 10: skerry.guest.v1.RemoveContainerRequest
+	(*RemoveContainerResponse)(nil), // 11: skerry.guest.v1.RemoveContainerResponse
+	(*PauseContainerRequest)(nil),   // 12: skerry.guest.v1.PauseContainerRequest
+	(*PauseContainerResponse)(nil),  // 13: skerry.guest.v1.PauseContainerResponse
+	(*Root)(nil),                    // 14: skerry.guest.v1.Root
+	(*Mount)(nil),                   // 15: skerry.guest.v1.Mount
+	(*Interface)(nil),               // 16: skerry.guest.v1.Interface
+	(*Names)(nil),                   // 17: skerry.guest.v1.Names
+	(*Host)(nil),                    // 18: skerry.guest.v1.Host
+	(*Resources)(nil),               // 19: skerry.guest.v1.Resources
+	(*IOLimit)(nil),                 // 20: skerry.guest.v1.IOLimit
+	(*Process)(nil),                 // 21: skerry.guest.v1.Process
+	(*Capabilities)(nil),            // 22: skerry.guest.v1.Capabilities
+	(*Rlimit)(nil),                  // 23: skerry.guest.v1.Rlimit
+	(*CreateProcessRequest)(nil),    // 24: skerry.guest.v1.CreateProcessRequest
+	(*CreateProcessResponse)(nil),   // 25: skerry.guest.v1.CreateProcessResponse
+	(*StartProcessRequest)(nil),     // 26: skerry.guest.v1.StartProcessRequest
+	(*StartProcessResponse)(nil),    // 27: skerry.guest.v1.StartProcessResponse
+	(*WaitProcessRequest)(nil),      // 28: skerry.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),     // 29: skerry.guest.v1.WaitProcessResponse
+	(*SignalProcessRequest)(nil),    // 30: skerry.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),   // 31: skerry.guest.v1.SignalProcessResponse
+	(*ResizeProcessRequest)(nil),    // 32: skerry.guest.v1.ResizeProcessRequest
+	(*ResizeProcessResponse)(nil),   // 33: skerry.guest.v1.ResizeProcessResponse
+	(*DeleteProcessRequest)(nil),    // 34: skerry.guest.v1.DeleteProcessRequest
+	(*DeleteProcessResponse)(nil),   // 35: skerry.guest.v1.DeleteProcessResponse
+	(*ListProcessesRequest)(nil),    // 36: skerry.guest.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil),   // 37: skerry.guest.v1.ListProcessesResponse
+	(*ProcessInfo)(nil),             // 38: skerry.guest.v1.ProcessInfo
+	(*StatisticsRequest)(nil),       // 39: skerry.guest.v1.StatisticsRequest
+	(*StatisticsResponse)(nil),      // 40: skerry.guest.v1.StatisticsResponse
+	(*CPUStatistics)(nil),           // 41: skerry.guest.v1.CPUStatistics
+	(*MemoryStatistics)(nil),        // 42: skerry.guest.v1.MemoryStatistics
+	(*PidsStatistics)(nil),          // 43: skerry.guest.v1.PidsStatistics
+	(*DiskStatistics)(nil),          // 44: skerry.guest.v1.DiskStatistics
+	(*InterfaceStatistics)(nil),     // 45: skerry.guest.v1.InterfaceStatistics
+	(*Pressure)(nil),                // 46: skerry.guest.v1.Pressure
+	(*Stall)(nil),                   // 47: skerry.guest.v1.Stall
+	(*EventsRequest)(nil),           // 48: skerry.guest.v1.EventsRequest
+	(*Event)(nil),                   // 49: skerry.guest.v1.Event
+	(*SetTimeRequest)(nil),          // 50: skerry.guest.v1.SetTimeRequest
+	(*SetTimeResponse)(nil),         // 51: skerry.guest.v1.SetTimeResponse
+	(*StatFileRequest)(nil),         // 52: skerry.guest.v1.StatFileRequest
+	(*StatFileResponse)(nil),        // 53: skerry.guest.v1.StatFileResponse
+	(*ReadFilesRequest)(nil),        // 54: skerry.guest.v1.ReadFilesRequest
+	(*ReadFilesResponse)(nil),       // 55: skerry.guest.v1.ReadFilesResponse
+	(*WriteFilesRequest)(nil),       // 56: skerry.guest.v1.WriteFilesRequest
+	(*WriteFilesResponse)(nil),      // 57: skerry.guest.v1.WriteFilesResponse
+	(*ShutdownRequest)(nil),         // 58: skerry.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),        // 59: skerry.guest.v1.ShutdownResponse
+	nil,                             // 60: skerry.guest.v1.Container.SysctlsEntry
+	nil,                             // 61: skerry.guest.v1.MemoryStatistics.DetailsEntry
+	(*timestamppb.Timestamp)(nil),   // 62: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 63: google.protobuf.Duration
 }
 var file_agent_proto_depIdxs = []int32{
-	55, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
-	7,  // 1: skerry.guest.v1.ConfigureRequest.root:type_name -> skerry.guest.v1.Root
-	8,  // 2: skerry.guest.v1.ConfigureRequest.mounts:type_name -> skerry.guest.v1.Mount
-	9,  // 3: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
-	10, // 4: skerry.guest.v1.ConfigureRequest.names:type_name -> skerry.guest.v1.Names
-	53, // 5: skerry.guest.v1.ConfigureRequest.sysctls:type_name -> skerry.guest.v1.ConfigureRequest.SysctlsEntry
-	12, // 6: skerry.guest.v1.ConfigureRequest.resources:type_name -> skerry.guest.v1.Resources
-	14, // 7: skerry.guest.v1.ConfigureRequest.process:type_name -> skerry.guest.v1.Process
-	4,  // 8: skerry.guest.v1.ConfigureRequest.masked_paths:type_name -> skerry.guest.v1.Paths
-	4,  // 9: skerry.guest.v1.ConfigureRequest.read_only_paths:type_name -> skerry.guest.v1.Paths
-	5,  // 10: skerry.guest.v1.ConfigureRequest.devices:type_name -> skerry.guest.v1.Device
-	3,  // 11: skerry.guest.v1.ConfigureRequest.translators:type_name -> skerry.guest.v1.Translator
-	11, // 12: skerry.guest.v1.Names.hosts:type_name -> skerry.guest.v1.Host
-	13, // 13: skerry.guest.v1.Resources.io:type_name -> skerry.guest.v1.IOLimit
-	15, // 14: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
-	16, // 15: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
-	14, // 16: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
-	55, // 17: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
-	31, // 18: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
-	55, // 19: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
-	55, // 20: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
-	34, // 21: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
-	35, // 22: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
-	36, // 23: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
-	37, // 24: skerry.guest.v1.StatisticsResponse.disks:type_name -> skerry.guest.v1.DiskStatistics
-	38, // 25: skerry.guest.v1.StatisticsResponse.interfaces:type_name -> skerry.guest.v1.InterfaceStatistics
-	39, // 26: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
-	39, // 27: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
-	39, // 28: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
-	54, // 29: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
-	40, // 30: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
-	40, // 31: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
-	55, // 32: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
-	56, // 33: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
-	55, // 34: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
-	0,  // 35: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
-	2,  // 36: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
-	17, // 37: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
-	19, // 38: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
-	21, // 39: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
-	23, // 40: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
-	25, // 41: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
-	27, // 42: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
-	29, // 43: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
-	32, // 44: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
-	41, // 45: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
-	43, // 46: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
-	45, // 47: skerry.guest.v1.Agent.StatFile:input_type -> skerry.guest.v1.StatFileRequest
-	47, // 48: skerry.guest.v1.Agent.ReadFiles:input_type -> skerry.guest.v1.ReadFilesRequest
-	49, // 49: skerry.guest.v1.Agent.WriteFiles:input_type -> skerry.guest.v1.WriteFilesRequest
-	51, // 50: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
-	1,  // 51: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
-	6,  // 52: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
-	18, // 53: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
-	20, // 54: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
-	22, // 55: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
-	24, // 56: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
-	26, // 57: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
-	28, // 58: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
-	30, // 59: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
-	33, // 60: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
-	42, // 61: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
-	44, // 62: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
-	46, // 63: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
-	48, // 64: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
-	50, // 65: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
-	52, // 66: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
-	51, // [51:67] is the sub-list for method output_type
-	35, // [35:51] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	62, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
+	16, // 1: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
+	4,  // 2: skerry.guest.v1.ConfigureRequest.translators:type_name -> skerry.guest.v1.Translator
+	3,  // 3: skerry.guest.v1.ConfigureRequest.container:type_name -> skerry.guest.v1.Container
+	14, // 4: skerry.guest.v1.Container.root:type_name -> skerry.guest.v1.Root
+	15, // 5: skerry.guest.v1.Container.mounts:type_name -> skerry.guest.v1.Mount
+	17, // 6: skerry.guest.v1.Container.names:type_name -> skerry.guest.v1.Names
+	60, // 7: skerry.guest.v1.Container.sysctls:type_name -> skerry.guest.v1.Container.SysctlsEntry
+	19, // 8: skerry.guest.v1.Container.resources:type_name -> skerry.guest.v1.Resources
+	21, // 9: skerry.guest.v1.Container.process:type_name -> skerry.guest.v1.Process
+	5,  // 10: skerry.guest.v1.Container.masked_paths:type_name -> skerry.guest.v1.Paths
+	5,  // 11: skerry.guest.v1.Container.read_only_paths:type_name -> skerry.guest.v1.Paths
+	6,  // 12: skerry.guest.v1.Container.devices:type_name -> skerry.guest.v1.Device
+	3,  // 13: skerry.guest.v1.AddContainerRequest.container:type_name -> skerry.guest.v1.Container
+	18, // 14: skerry.guest.v1.Names.hosts:type_name -> skerry.guest.v1.Host
+	20, // 15: skerry.guest.v1.Resources.io:type_name -> skerry.guest.v1.IOLimit
+	22, // 16: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
+	23, // 17: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
+	21, // 18: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
+	62, // 19: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
+	38, // 20: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
+	62, // 21: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
+	62, // 22: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
+	41, // 23: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
+	42, // 24: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
+	43, // 25: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
+	44, // 26: skerry.guest.v1.StatisticsResponse.disks:type_name -> skerry.guest.v1.DiskStatistics
+	45, // 27: skerry.guest.v1.StatisticsResponse.interfaces:type_name -> skerry.guest.v1.InterfaceStatistics
+	46, // 28: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
+	46, // 29: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
+	46, // 30: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
+	61, // 31: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
+	47, // 32: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
+	47, // 33: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
+	62, // 34: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
+	63, // 35: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
+	62, // 36: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
+	0,  // 37: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
+	2,  // 38: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
+	8,  // 39: skerry.guest.v1.Agent.AddContainer:input_type -> skerry.guest.v1.AddContainerRequest
+	10, // 40: skerry.guest.v1.Agent.RemoveContainer:input_type -> skerry.guest.v1.RemoveContainerRequest
+	12, // 41: skerry.guest.v1.Agent.PauseContainer:input_type -> skerry.guest.v1.PauseContainerRequest
+	24, // 42: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
+	26, // 43: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
+	28, // 44: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
+	30, // 45: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
+	32, // 46: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
+	34, // 47: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
+	36, // 48: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
+	39, // 49: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
+	48, // 50: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
+	50, // 51: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
+	52, // 52: skerry.guest.v1.Agent.StatFile:input_type -> skerry.guest.v1.StatFileRequest
+	54, // 53: skerry.guest.v1.Agent.ReadFiles:input_type -> skerry.guest.v1.ReadFilesRequest
+	56, // 54: skerry.guest.v1.Agent.WriteFiles:input_type -> skerry.guest.v1.WriteFilesRequest
+	58, // 55: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
+	1,  // 56: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
+	7,  // 57: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
+	9,  // 58: skerry.guest.v1.Agent.AddContainer:output_type -> skerry.guest.v1.AddContainerResponse
+	11, // 59: skerry.guest.v1.Agent.RemoveContainer:output_type -> skerry.guest.v1.RemoveContainerResponse
+	13, // 60: skerry.guest.v1.Agent.PauseContainer:output_type -> skerry.guest.v1.PauseContainerResponse
+	25, // 61: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
+	27, // 62: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
+	29, // 63: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
+	31, // 64: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
+	33, // 65: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
+	35, // 66: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
+	37, // 67: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
+	40, // 68: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
+	49, // 69: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
+	51, // 70: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
+	53, // 71: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
+	55, // 72: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
+	57, // 73: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
+	59, // 74: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
+	56, // [56:75] is the sub-list for method output_type
+	37, // [37:56] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -3878,14 +4329,14 @@ func file_agent_proto_init() {
 	if File_agent_proto != nil {
 		return
 	}
-	file_agent_proto_msgTypes[14].OneofWrappers = []any{}
+	file_agent_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,22 +23,25 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Agent_Info_FullMethodName          = "/skerry.guest.v1.Agent/Info"
-	Agent_Configure_FullMethodName     = "/skerry.guest.v1.Agent/Configure"
-	Agent_CreateProcess_FullMethodName = "/skerry.guest.v1.Agent/CreateProcess"
-	Agent_StartProcess_FullMethodName  = "/skerry.guest.v1.Agent/StartProcess"
-	Agent_WaitProcess_FullMethodName   = "/skerry.guest.v1.Agent/WaitProcess"
-	Agent_SignalProcess_FullMethodName = "/skerry.guest.v1.Agent/SignalProcess"
-	Agent_ResizeProcess_FullMethodName = "/skerry.guest.v1.Agent/ResizeProcess"
-	Agent_DeleteProcess_FullMethodName = "/skerry.guest.v1.Agent/DeleteProcess"
-	Agent_ListProcesses_FullMethodName = "/skerry.guest.v1.Agent/ListProcesses"
-	Agent_Statistics_FullMethodName    = "/skerry.guest.v1.Agent/Statistics"
-	Agent_Events_FullMethodName        = "/skerry.guest.v1.Agent/Events"
-	Agent_SetTime_FullMethodName       = "/skerry.guest.v1.Agent/SetTime"
-	Agent_StatFile_FullMethodName      = "/skerry.guest.v1.Agent/StatFile"
-	Agent_ReadFiles_FullMethodName     = "/skerry.guest.v1.Agent/ReadFiles"
-	Agent_WriteFiles_FullMethodName    = "/skerry.guest.v1.Agent/WriteFiles"
-	Agent_Shutdown_FullMethodName      = "/skerry.guest.v1.Agent/Shutdown"
+	Agent_Info_FullMethodName            = "/skerry.guest.v1.Agent/Info"
+	Agent_Configure_FullMethodName       = "/skerry.guest.v1.Agent/Configure"
+	Agent_AddContainer_FullMethodName    = "/skerry.guest.v1.Agent/AddContainer"
+	Agent_RemoveContainer_FullMethodName = "/skerry.guest.v1.Agent/RemoveContainer"
+	Agent_PauseContainer_FullMethodName  = "/skerry.guest.v1.Agent/PauseContainer"
+	Agent_CreateProcess_FullMethodName   = "/skerry.guest.v1.Agent/CreateProcess"
+	Agent_StartProcess_FullMethodName    = "/skerry.guest.v1.Agent/StartProcess"
+	Agent_WaitProcess_FullMethodName     = "/skerry.guest.v1.Agent/WaitProcess"
+	Agent_SignalProcess_FullMethodName   = "/skerry.guest.v1.Agent/SignalProcess"
+	Agent_ResizeProcess_FullMethodName   = "/skerry.guest.v1.Agent/ResizeProcess"
+	Agent_DeleteProcess_FullMethodName   = "/skerry.guest.v1.Agent/DeleteProcess"
+	Agent_ListProcesses_FullMethodName   = "/skerry.guest.v1.Agent/ListProcesses"
+	Agent_Statistics_FullMethodName      = "/skerry.guest.v1.Agent/Statistics"
+	Agent_Events_FullMethodName          = "/skerry.guest.v1.Agent/Events"
+	Agent_SetTime_FullMethodName         = "/skerry.guest.v1.Agent/SetTime"
+	Agent_StatFile_FullMethodName        = "/skerry.guest.v1.Agent/StatFile"
+	Agent_ReadFiles_FullMethodName       = "/skerry.guest.v1.Agent/ReadFiles"
+	Agent_WriteFiles_FullMethodName      = "/skerry.guest.v1.Agent/WriteFiles"
+	Agent_Shutdown_FullMethodName        = "/skerry.guest.v1.Agent/Shutdown"
 )
 
 // AgentClient is the client API for Agent service.
@@ -47,10 +50,19 @@ const (
 type AgentClient interface {
 	// Info tells who answers. The host refuses an agent of another major version.
 	Info(ctx context.Context, in *InfoRequest, opts ...grpc.CallOption) (*InfoResponse, error)
-	// Configure prepares the machine for its container: clock, disks, overlay,
-	// mounts, network, names, limits and the container's first process with its
-	// streams connected, ready for StartProcess. It may be called once.
+	// Configure prepares the machine, its clock and network, and at once a first
+	// container, if there is one in the request. It may be called once.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
+	// AddContainer prepares a container: disks, overlay, mounts, names, limits and
+	// its first process with its streams connected, ready for StartProcess.
+	AddContainer(ctx context.Context, in *AddContainerRequest, opts ...grpc.CallOption) (*AddContainerResponse, error)
+	// RemoveContainer kills what is left of a container and unmounts and flushes
+	// the disks that no other needs. Removing it again is no error.
+	RemoveContainer(ctx context.Context, in *RemoveContainerRequest, opts ...grpc.CallOption) (*RemoveContainerResponse, error)
+	// PauseContainer stops all processes of a container, or lets them go on.
+	PauseContainer(ctx context.Context, in *PauseContainerRequest, opts ...grpc.CallOption) (*PauseContainerResponse, error)
+	// What follows is about one container of the machine, which requests name.
+	//
 	// CreateProcess prepares another process inside the container's namespaces
 	// and connects its streams.
 	CreateProcess(ctx context.Context, in *CreateProcessRequest, opts ...grpc.CallOption) (*CreateProcessResponse, error)
@@ -84,8 +96,8 @@ type AgentClient interface {
 	StatFile(ctx context.Context, in *StatFileRequest, opts ...grpc.CallOption) (*StatFileResponse, error)
 	ReadFiles(ctx context.Context, in *ReadFilesRequest, opts ...grpc.CallOption) (*ReadFilesResponse, error)
 	WriteFiles(ctx context.Context, in *WriteFilesRequest, opts ...grpc.CallOption) (*WriteFilesResponse, error)
-	// Shutdown kills what is left of the container, unmounts and flushes its
-	// disks and then answers; after that the host may cut the power.
+	// Shutdown removes all containers and then answers; after that the host may
+	// cut the power.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
 }
 
@@ -111,6 +123,36 @@ func (c *agentClient) Configure(ctx context.Context, in *ConfigureRequest, opts 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConfigureResponse)
 	err := c.cc.Invoke(ctx, Agent_Configure_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) AddContainer(ctx context.Context, in *AddContainerRequest, opts ...grpc.CallOption) (*AddContainerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddContainerResponse)
+	err := c.cc.Invoke(ctx, Agent_AddContainer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) RemoveContainer(ctx context.Context, in *RemoveContainerRequest, opts ...grpc.CallOption) (*RemoveContainerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveContainerResponse)
+	err := c.cc.Invoke(ctx, Agent_RemoveContainer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) PauseContainer(ctx context.Context, in *PauseContainerRequest, opts ...grpc.CallOption) (*PauseContainerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PauseContainerResponse)
+	err := c.cc.Invoke(ctx, Agent_PauseContainer_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -272,10 +314,19 @@ func (c *agentClient) Shutdown(ctx context.Context, in *ShutdownRequest, opts ..
 type AgentServer interface {
 	// Info tells who answers. The host refuses an agent of another major version.
 	Info(context.Context, *InfoRequest) (*InfoResponse, error)
-	// Configure prepares the machine for its container: clock, disks, overlay,
-	// mounts, network, names, limits and the container's first process with its
-	// streams connected, ready for StartProcess. It may be called once.
+	// Configure prepares the machine, its clock and network, and at once a first
+	// container, if there is one in the request. It may be called once.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
+	// AddContainer prepares a container: disks, overlay, mounts, names, limits and
+	// its first process with its streams connected, ready for StartProcess.
+	AddContainer(context.Context, *AddContainerRequest) (*AddContainerResponse, error)
+	// RemoveContainer kills what is left of a container and unmounts and flushes
+	// the disks that no other needs. Removing it again is no error.
+	RemoveContainer(context.Context, *RemoveContainerRequest) (*RemoveContainerResponse, error)
+	// PauseContainer stops all processes of a container, or lets them go on.
+	PauseContainer(context.Context, *PauseContainerRequest) (*PauseContainerResponse, error)
+	// What follows is about one container of the machine, which requests name.
+	//
 	// CreateProcess prepares another process inside the container's namespaces
 	// and connects its streams.
 	CreateProcess(context.Context, *CreateProcessRequest) (*CreateProcessResponse, error)
@@ -309,8 +360,8 @@ type AgentServer interface {
 	StatFile(context.Context, *StatFileRequest) (*StatFileResponse, error)
 	ReadFiles(context.Context, *ReadFilesRequest) (*ReadFilesResponse, error)
 	WriteFiles(context.Context, *WriteFilesRequest) (*WriteFilesResponse, error)
-	// Shutdown kills what is left of the container, unmounts and flushes its
-	// disks and then answers; after that the host may cut the power.
+	// Shutdown removes all containers and then answers; after that the host may
+	// cut the power.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
 	mustEmbedUnimplementedAgentServer()
 }
@@ -327,6 +378,15 @@ func (UnimplementedAgentServer) Info(context.Context, *InfoRequest) (*InfoRespon
 }
 func (UnimplementedAgentServer) Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Configure not implemented")
+}
+func (UnimplementedAgentServer) AddContainer(context.Context, *AddContainerRequest) (*AddContainerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddContainer not implemented")
+}
+func (UnimplementedAgentServer) RemoveContainer(context.Context, *RemoveContainerRequest) (*RemoveContainerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveContainer not implemented")
+}
+func (UnimplementedAgentServer) PauseContainer(context.Context, *PauseContainerRequest) (*PauseContainerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseContainer not implemented")
 }
 func (UnimplementedAgentServer) CreateProcess(context.Context, *CreateProcessRequest) (*CreateProcessResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateProcess not implemented")
@@ -423,6 +483,60 @@ func _Agent_Configure_Handler(srv interface{}, ctx context.Context, dec func(int
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AgentServer).Configure(ctx, req.(*ConfigureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_AddContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddContainerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).AddContainer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_AddContainer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).AddContainer(ctx, req.(*AddContainerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_RemoveContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveContainerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).RemoveContainer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_RemoveContainer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).RemoveContainer(ctx, req.(*RemoveContainerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_PauseContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseContainerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).PauseContainer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_PauseContainer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).PauseContainer(ctx, req.(*PauseContainerRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -686,6 +800,18 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Configure",
 			Handler:    _Agent_Configure_Handler,
+		},
+		{
+			MethodName: "AddContainer",
+			Handler:    _Agent_AddContainer_Handler,
+		},
+		{
+			MethodName: "RemoveContainer",
+			Handler:    _Agent_RemoveContainer_Handler,
+		},
+		{
+			MethodName: "PauseContainer",
+			Handler:    _Agent_PauseContainer_Handler,
 		},
 		{
 			MethodName: "CreateProcess",

@@ -1,31 +1,33 @@
 //go:build linux
 
-// Package cgroup divides the machine between vminitd and the container with
+// Package cgroup divides the machine between vminitd and the containers with
 // control groups (Documentation/admin-guide/cgroup-v2.rst).
 package cgroup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/guest/api"
 )
 
-// Container is the directory of the container's group.
-const Container = root + "/container"
-
 const (
 	root  = "/sys/fs/cgroup"
 	agent = root + "/agent"
+	// first is the group of the machine's first container.
+	first = "container"
 
-	// agentMemory is kept for vminitd when the container wants all there is,
+	// agentMemory is kept for vminitd when the containers want all there is,
 	// in bytes.
 	agentMemory = 48 << 20
 	// period is that of cpu.max, in microseconds.
@@ -35,42 +37,124 @@ const (
 // controllers are those that limit and count what a container uses.
 const controllers = "+cpuset +cpu +io +memory +pids"
 
-// Setup makes the two groups, moves this process into its own and opens the
-// directory of the container's. The kernel waits several times for all CPUs
+// Group is the control group of one container.
+type Group struct {
+	path string
+	dir  *os.File
+}
+
+// Setup makes the agent's group, moves this process into it, and makes the group
+// of the first container. The kernel waits several times for all CPUs
 // meanwhile, so that it is better not waited for.
-func Setup() (*os.File, error) {
-	for _, dir := range []string{agent, Container} {
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-			return nil, fmt.Errorf("set up control groups: %w", err)
-		}
+func Setup() (*Group, error) {
+	if err := makeDir(agent); err != nil {
+		return nil, err
 	}
 	err := errors.Join(
 		write(agent, "cgroup.procs", strconv.Itoa(os.Getpid())),
 		write(root, "cgroup.subtree_control", controllers),
 		write(agent, "memory.min", strconv.Itoa(agentMemory)),
-		AllowDevices(nil), // most containers are content with that
 	)
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.Open(Container, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open the container's control group: %w", err)
+	return newGroup(first)
+}
+
+// Agent opens the directory of the agent's group.
+func Agent() (*os.File, error) { return os.Open(agent) }
+
+// New makes the group of a further container.
+func New(id string) (*Group, error) { return newGroup(first + "-" + id) }
+
+func newGroup(name string) (*Group, error) {
+	g := &Group{path: filepath.Join(root, name)}
+	if err := makeDir(g.path); err != nil {
+		return nil, err
 	}
-	return os.NewFile(uintptr(fd), Container), nil
+	fd, err := unix.Open(g.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open control group %s: %w", g.path, err)
+	}
+	g.dir = os.NewFile(uintptr(fd), g.path)
+	if err := g.AllowDevices(nil); err != nil { // most containers are content with that
+		return nil, errors.Join(err, g.remove())
+	}
+	return g, nil
+}
+
+func makeDir(path string) error {
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make control group: %w", err)
+	}
+	return nil
+}
+
+// Path is the group's directory.
+func (g *Group) Path() string { return g.path }
+
+// FD is a descriptor of its directory.
+func (g *Group) FD() int { return int(g.dir.Fd()) }
+
+// poll is how often Remove looks whether the group is empty: the kernel lets go
+// of processes some time after they have been collected.
+const poll = 5 * time.Millisecond
+
+// Remove kills what is in the group and deletes it.
+func (g *Group) Remove(ctx context.Context) error {
+	if err := g.Signal(unix.SIGKILL); err != nil {
+		return err
+	}
+	for {
+		err := g.remove()
+		if err == nil || !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		select {
+		case <-time.After(poll):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+		}
+	}
+}
+
+// remove deletes the group and those that the container has made below it.
+func (g *Group) remove() error {
+	var dirs []string
+	filepath.WalkDir(g.path, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return nil
+	})
+	for _, dir := range slices.Backward(dirs) {
+		if err := unix.Rmdir(dir); err != nil && err != unix.ENOENT {
+			return fmt.Errorf("delete control group %s: %w", dir, err)
+		}
+	}
+	return g.dir.Close()
+}
+
+// Pause stops all processes of the group, or lets them go on.
+func (g *Group) Pause(paused bool) error {
+	value := "0"
+	if paused {
+		value = "1"
+	}
+	return write(g.path, "cgroup.freeze", value)
 }
 
 // Limit sets the container's limits.
-func Limit(r *api.Resources) error {
+func (g *Group) Limit(r *api.Resources) error {
 	var errs []error
 	number := func(file string, n int64) {
 		if n > 0 {
-			errs = append(errs, write(Container, file, strconv.FormatInt(n, 10)))
+			errs = append(errs, write(g.path, file, strconv.FormatInt(n, 10)))
 		}
 	}
 	text := func(file, value string) {
 		if value != "" {
-			errs = append(errs, write(Container, file, value))
+			errs = append(errs, write(g.path, file, value))
 		}
 	}
 	number("memory.max", r.GetMemoryBytes())
@@ -87,13 +171,13 @@ func Limit(r *api.Resources) error {
 	text("cpuset.cpus", r.GetCpus())
 	text("cpuset.mems", r.GetMemoryNodes())
 	for _, l := range r.GetIo() {
-		errs = append(errs, limitIO(l))
+		errs = append(errs, g.limitIO(l))
 	}
 	return errors.Join(errs...)
 }
 
 // limitIO sets what has a limit; the rest stays as it is.
-func limitIO(l *api.IOLimit) error {
+func (g *Group) limitIO(l *api.IOLimit) error {
 	var st unix.Stat_t
 	if err := unix.Stat(l.Device, &st); err != nil {
 		return fmt.Errorf("limit the use of the machine's device %s: %w", l.Device, err)
@@ -107,13 +191,13 @@ func limitIO(l *api.IOLimit) error {
 			line += fmt.Sprintf(" %s=%d", limit.key, limit.n)
 		}
 	}
-	return write(Container, "io.max", line)
+	return write(g.path, "io.max", line)
 }
 
 // OOMKills returns how many processes of the container the kernel has killed
 // for want of memory.
-func OOMKills() int {
-	data, err := os.ReadFile(Container + "/memory.events")
+func (g *Group) OOMKills() int {
+	data, err := os.ReadFile(g.path + "/memory.events")
 	if err != nil {
 		return 0
 	}
@@ -128,10 +212,10 @@ func OOMKills() int {
 
 // Pids lists the container's processes, those in groups that it has made for
 // itself too.
-func Pids() ([]int, error) {
+func (g *Group) Pids() ([]int, error) {
 	var pids []int
-	err := filepath.WalkDir(Container, func(path string, d fs.DirEntry, err error) error {
-		if err != nil && path == Container {
+	err := filepath.WalkDir(g.path, func(path string, d fs.DirEntry, err error) error {
+		if err != nil && path == g.path {
 			return err
 		}
 		if err != nil || !d.IsDir() {
@@ -156,11 +240,11 @@ func Pids() ([]int, error) {
 
 // Signal sends a signal to every process of the container. SIGKILL reaches
 // even those that are being forked meanwhile.
-func Signal(sig unix.Signal) error {
+func (g *Group) Signal(sig unix.Signal) error {
 	if sig == unix.SIGKILL {
-		return write(Container, "cgroup.kill", "1")
+		return write(g.path, "cgroup.kill", "1")
 	}
-	pids, err := Pids()
+	pids, err := g.Pids()
 	for _, pid := range pids {
 		if kerr := unix.Kill(pid, sig); kerr != nil && !errors.Is(kerr, unix.ESRCH) {
 			err = errors.Join(err, fmt.Errorf("send signal %d to process %d: %w", sig, pid, kerr))

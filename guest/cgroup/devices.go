@@ -4,7 +4,6 @@ package cgroup
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -32,7 +31,7 @@ const AllDevices = "a *:* rwm"
 
 // AllowDevices keeps the container from all devices but the usual ones and
 // those of the rules. It takes the place of what was allowed before.
-func AllowDevices(rules []string) error {
+func (g *Group) AllowDevices(rules []string) error {
 	var program []instruction
 	for _, text := range append(usualDevices[:len(usualDevices):len(usualDevices)], rules...) {
 		rule, err := parseRule(text)
@@ -40,12 +39,12 @@ func AllowDevices(rules []string) error {
 			return err
 		}
 		if rule == everything { // the kernel refuses a program with a part that is never reached
-			return attach(result(1))
+			return g.attach(result(1))
 		}
 		program = append(program, rule.program()...)
 	}
 	program = append(append(unpack(), program...), result(0)...)
-	return attach(program)
+	return g.attach(program)
 }
 
 // everything is AllDevices.
@@ -155,7 +154,7 @@ func (r deviceRule) program() []instruction {
 }
 
 // attach has a program decide about the container's use of devices.
-func attach(program []instruction) error {
+func (g *Group) attach(program []instruction) error {
 	license := []byte("Apache-2.0\x00")
 	loading := struct {
 		kind, length          uint32
@@ -170,12 +169,7 @@ func attach(program []instruction) error {
 		return fmt.Errorf("load the device filter: %w", errno)
 	}
 	defer unix.Close(int(loaded))
-	group, err := os.Open(Container)
-	if err != nil {
-		return fmt.Errorf("open the container's control group: %w", err)
-	}
-	defer group.Close()
-	attaching := struct{ target, program, kind, flags uint32 }{uint32(group.Fd()), uint32(loaded), unix.BPF_CGROUP_DEVICE, 0}
+	attaching := struct{ target, program, kind, flags uint32 }{uint32(g.dir.Fd()), uint32(loaded), unix.BPF_CGROUP_DEVICE, 0}
 	_, _, errno = unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_ATTACH, uintptr(unsafe.Pointer(&attaching)), unsafe.Sizeof(attaching))
 	if errno != 0 {
 		return fmt.Errorf("attach the device filter: %w", errno)

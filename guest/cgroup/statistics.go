@@ -18,8 +18,8 @@ import (
 )
 
 // Statistics returns what the container's group has counted.
-func Statistics() (*api.StatisticsResponse, error) {
-	var r reading
+func (g *Group) Statistics() (*api.StatisticsResponse, error) {
+	r := reading{dir: g.path}
 	s := &api.StatisticsResponse{
 		Cpu: r.cpu(), Memory: r.memory(), Disks: r.disks(),
 		Pids:           &api.PidsStatistics{Current: r.number("pids.current"), Limit: r.number("pids.max")},
@@ -34,12 +34,15 @@ func Statistics() (*api.StatisticsResponse, error) {
 }
 
 // reading reads files of the container's group and keeps what goes wrong.
-type reading struct{ errs []error }
+type reading struct {
+	dir  string
+	errs []error
+}
 
 // text returns a file of the group. One that this kernel does not have is
 // empty.
 func (r *reading) text(file string) string {
-	data, err := os.ReadFile(filepath.Join(Container, file))
+	data, err := os.ReadFile(filepath.Join(r.dir, file))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EOPNOTSUPP) {
 		r.errs = append(r.errs, err)
 	}

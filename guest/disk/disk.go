@@ -34,43 +34,15 @@ func Find(serial string) (string, error) {
 	return "", fmt.Errorf("disk %q: %w", serial, errUnknown)
 }
 
-// MountType mounts a disk with a file system of a type that the kernel has,
-// empty for ext4, on a directory, which is made.
-func MountType(kind, serial, dir string, flags uintptr) error {
-	if kind == "" {
-		return Mount(serial, dir, flags, "")
-	}
-	return mount(kind, serial, dir, flags, "")
-}
-
-// Mount mounts an ext4 disk on a directory, which is made.
-func Mount(serial, dir string, flags uintptr, options string) error {
-	return mount("ext4", serial, dir, flags, options)
-}
-
-func mount(kind, serial, dir string, flags uintptr, options string) error {
-	device, err := Find(serial)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	if err := unix.Mount(device, dir, kind, flags, options); err != nil {
-		return fmt.Errorf("mount disk %q: %w", serial, err)
-	}
-	return nil
-}
-
-// poll is how often Unmount looks whether a disk is free: nothing tells.
+// poll is how often unmount looks whether a disk is free: nothing tells.
 const poll = 5 * time.Millisecond
 
-// Unmount unmounts a disk and returns when its file system is complete on it.
+// unmount unmounts a disk and returns when its file system is complete on it.
 // The kernel lets go of a container's mounts some time after its last process,
 // and while there are any the file system stays open; a disk that is in use by
 // nobody can be opened exclusively (open(2), O_EXCL without O_CREAT). One that
 // is not there or not mounted is no error.
-func Unmount(ctx context.Context, serial, dir string) error {
+func unmount(ctx context.Context, serial, dir string) error {
 	device, err := Find(serial)
 	if errors.Is(err, errUnknown) {
 		return nil

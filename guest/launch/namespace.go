@@ -48,6 +48,9 @@ type Root struct {
 	Sysctls  map[string]string
 	Hostname string
 	Domain   string
+	// PIDs is a pidfd of a process whose PID namespace the container shares;
+	// negative: it has its own.
+	PIDs int
 
 	masked, readOnly []place
 }
@@ -55,7 +58,13 @@ type Root struct {
 // enter puts the calling thread into new namespaces, puts a container's file
 // system together there and makes it the root.
 func (r *Root) enter(privileged bool) error {
-	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC); err != nil {
+	own := unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
+	if r.PIDs < 0 {
+		own |= unix.CLONE_NEWPID
+	} else if err := unix.Setns(r.PIDs, unix.CLONE_NEWPID); err != nil {
+		return fmt.Errorf("join the PID namespace of other containers: %w", err)
+	}
+	if err := unix.Unshare(own); err != nil {
 		return fmt.Errorf("make the container's namespaces: %w", err)
 	}
 	// Some belong to the namespaces that are the container's from now on.

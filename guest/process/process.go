@@ -28,6 +28,7 @@ type Exit struct {
 // Process is one process of the container, from its preparation to its end.
 type Process struct {
 	id       string
+	group    *cgroup.Group
 	child    *launch.Child
 	terminal *os.File // nil without one
 	streams  streams
@@ -59,7 +60,7 @@ func (p *Process) Start(r *Reaper) (pid int32, err error) {
 	if p.state != ready {
 		return 0, fmt.Errorf("process %q: %w", p.id, ErrNotReady)
 	}
-	kills := cgroup.OOMKills()
+	kills := p.group.OOMKills()
 	exited, err := r.Start(func() (int, error) {
 		outer, err := p.child.Start()
 		if err == nil {
@@ -75,7 +76,7 @@ func (p *Process) Start(r *Reaper) (pid int32, err error) {
 	}
 	p.streams.run(p.terminal)
 	go func() {
-		p.exit = Exit{<-exited, time.Now(), cgroup.OOMKills() > kills}
+		p.exit = Exit{<-exited, time.Now(), p.group.OOMKills() > kills}
 		close(p.ended)
 	}()
 	return pid, nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"strings"
 	"sync"
@@ -34,27 +35,18 @@ const Init = "init"
 // maxProcesses bounds how many processes the host may have at once.
 const maxProcesses = 10_000
 
-// Table has the processes that the host knows.
+// Table has the processes of a container that the host knows.
 type Table struct {
 	reaper *Reaper
-	cgroup func() (*os.File, error) // directory of the container's control group
+	group  *cgroup.Group
 
 	mu        sync.Mutex
 	processes map[string]*Process
 }
 
-// NewTable returns an empty table whose processes run in the control group
-// whose directory cgroup returns; it is first called when it is needed.
-func NewTable(r *Reaper, cgroup func() (*os.File, error)) *Table {
-	return &Table{reaper: r, cgroup: cgroup, processes: map[string]*Process{}}
-}
-
-// Limit sets the limits of all its processes together.
-func (t *Table) Limit(r *api.Resources) error {
-	if _, err := t.cgroup(); err != nil {
-		return err
-	}
-	return cgroup.Limit(r)
+// NewTable returns an empty table whose processes run in a control group.
+func NewTable(r *Reaper, g *cgroup.Group) *Table {
+	return &Table{reaper: r, group: g, processes: map[string]*Process{}}
 }
 
 // Get finds a process by its name.
@@ -73,18 +65,14 @@ func (t *Table) Create(ctx context.Context, spec *api.Process, root *launch.Root
 	if err := check(spec); err != nil {
 		return err
 	}
-	group, err := t.cgroup()
-	if err != nil {
-		return err
-	}
-	o := launch.Options{Process: spec, Root: root, Target: -1, Cgroup: int(group.Fd())}
+	o := launch.Options{Process: spec, Root: root, Target: -1, Cgroup: t.group.FD()}
 	if root == nil {
 		if o.Target, err = t.target(); err != nil {
 			return err
 		}
 		defer unix.Close(o.Target)
 	}
-	p := &Process{id: spec.Id, ended: make(chan struct{})}
+	p := &Process{id: spec.Id, group: t.group, ended: make(chan struct{})}
 	if err := t.add(p); err != nil {
 		return err
 	}
@@ -157,7 +145,20 @@ func (t *Table) Start(id string) (pid int32, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return p.Start(t.reaper)
+	pid, err = p.Start(t.reaper)
+	if err == nil && id == Init {
+		go t.sweep(p)
+	}
+	return pid, err
+}
+
+// sweep ends the container with its first process, as the kernel does unless
+// several share a PID namespace.
+func (t *Table) sweep(first *Process) {
+	<-first.ended
+	if err := t.group.Signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrNotExist) {
+		log.Print(err)
+	}
 }
 
 func (t *Table) add(p *Process) error {
@@ -212,8 +213,8 @@ func (t *Table) Delete(id string) error {
 	return nil
 }
 
-// KillAll ends the container: it gives up what was not started, kills the first
-// process, and the rest with it, and waits until that is gone.
+// KillAll ends the container: it gives up what was not started, kills all
+// processes, and waits until the first is gone.
 func (t *Table) KillAll(ctx context.Context) error {
 	t.mu.Lock()
 	var all []*Process
@@ -223,6 +224,9 @@ func (t *Table) KillAll(ctx context.Context) error {
 	t.mu.Unlock()
 	for _, p := range all {
 		p.abandon()
+	}
+	if err := t.group.Signal(unix.SIGKILL); err != nil {
+		return err
 	}
 	first, err := t.Get(Init)
 	if err != nil || first.Signal(unix.SIGKILL) != nil { // never created or never started

@@ -20,7 +20,7 @@ import (
 
 // StatFile implements api.AgentServer.
 func (s *Server) StatFile(_ context.Context, r *api.StatFileRequest) (*api.StatFileResponse, error) {
-	root, err := s.table.Root()
+	root, err := s.root(r.Container)
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -36,10 +36,19 @@ func (s *Server) StatFile(_ context.Context, r *api.StatFileRequest) (*api.StatF
 // archiveBuffer is the size of the pieces in which an archive travels.
 const archiveBuffer = 256 << 10
 
-// files opens the container's root and the stream for an archive, which ends
-// with ctx. done closes both.
-func (s *Server) files(ctx context.Context, id uint64) (root archive.Root, conn *vsock.Conn, done func(), err error) {
-	if root, err = s.table.Root(); err != nil {
+// root opens a container's root.
+func (s *Server) root(container string) (archive.Root, error) {
+	c, err := s.container(container)
+	if err != nil {
+		return -1, err
+	}
+	return c.table.Root()
+}
+
+// files opens a container's root and the stream for an archive, which ends with
+// ctx. done closes both.
+func (s *Server) files(ctx context.Context, container string, id uint64) (root archive.Root, conn *vsock.Conn, done func(), err error) {
+	if root, err = s.root(container); err != nil {
 		return root, nil, nil, err
 	}
 	if conn, err = stream.Dial(ctx, id); err != nil {
@@ -56,7 +65,7 @@ func (s *Server) files(ctx context.Context, id uint64) (root archive.Root, conn 
 
 // ReadFiles implements api.AgentServer.
 func (s *Server) ReadFiles(ctx context.Context, r *api.ReadFilesRequest) (*api.ReadFilesResponse, error) {
-	root, conn, done, err := s.files(ctx, r.Stream)
+	root, conn, done, err := s.files(ctx, r.Container, r.Stream)
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -74,7 +83,7 @@ func (s *Server) ReadFiles(ctx context.Context, r *api.ReadFilesRequest) (*api.R
 
 // WriteFiles implements api.AgentServer.
 func (s *Server) WriteFiles(ctx context.Context, r *api.WriteFilesRequest) (*api.WriteFilesResponse, error) {
-	root, conn, done, err := s.files(ctx, r.Stream)
+	root, conn, done, err := s.files(ctx, r.Container, r.Stream)
 	if err != nil {
 		return nil, failed(err)
 	}

@@ -21,8 +21,8 @@ import (
 // on every architecture that we run on.
 const ticks = 100
 
-func listProcesses() ([]*api.ProcessInfo, error) {
-	pids, err := cgroup.Pids()
+func listProcesses(g *cgroup.Group) ([]*api.ProcessInfo, error) {
+	pids, err := g.Pids()
 	if err != nil {
 		return nil, err
 	}

@@ -9,26 +9,33 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skerry-app/skerry/guest/api"
-	"github.com/skerry-app/skerry/guest/cgroup"
 	"github.com/skerry-app/skerry/guest/network"
 )
 
 // Statistics implements api.AgentServer.
-func (s *Server) Statistics(context.Context, *api.StatisticsRequest) (*api.StatisticsResponse, error) {
-	r, err := cgroup.Statistics()
+func (s *Server) Statistics(_ context.Context, r *api.StatisticsRequest) (*api.StatisticsResponse, error) {
+	c, err := s.container(r.Container)
+	if err != nil {
+		return nil, err
+	}
+	counted, err := c.group.Statistics()
 	if err == nil {
-		r.Interfaces, err = network.Statistics()
+		counted.Interfaces, err = network.Statistics()
 	}
 	if err != nil {
 		return nil, failed(err)
 	}
-	r.Time = timestamppb.Now()
-	return r, nil
+	counted.Time = timestamppb.Now()
+	return counted, nil
 }
 
 // Events implements api.AgentServer.
-func (s *Server) Events(_ *api.EventsRequest, to grpc.ServerStreamingServer[api.Event]) error {
-	return failed(cgroup.WatchOOM(to.Context(), func(kills int) error {
+func (s *Server) Events(r *api.EventsRequest, to grpc.ServerStreamingServer[api.Event]) error {
+	c, err := s.container(r.Container)
+	if err != nil {
+		return err
+	}
+	return failed(c.group.WatchOOM(to.Context(), func(kills int) error {
 		return to.Send(&api.Event{OomKills: uint64(kills)})
 	}))
 }

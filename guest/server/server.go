@@ -22,30 +22,39 @@ import (
 	"github.com/skerry-app/skerry/guest/api/reason"
 	"github.com/skerry-app/skerry/guest/archive"
 	"github.com/skerry-app/skerry/guest/cgroup"
+	"github.com/skerry-app/skerry/guest/disk"
 	"github.com/skerry-app/skerry/guest/launch"
 	"github.com/skerry-app/skerry/guest/process"
 )
 
+// Options is what a Server needs.
+type Options struct {
+	Version string
+	Reaper  *process.Reaper
+	// FirstGroup returns the control group of the first container.
+	FirstGroup func() (*cgroup.Group, error)
+	// When the agent was started and when it served, since the kernel started.
+	InitStarted, Serving time.Duration
+}
+
 // Server implements api.AgentServer.
 type Server struct {
 	api.UnimplementedAgentServer
+	Options
 
-	version     string
-	initStarted time.Duration
-	serving     time.Duration
-	table       *process.Table
+	disks      disk.Pool
+	sharedPIDs func() (pidfd int, err error)
 
 	mu         sync.Mutex
 	configured bool
-	root       *api.Root // once configured
-	disks      []furtherDisk
-	address    string // of the container's first interface
+	firstTaken bool
+	address    string                // of the machine's first interface
+	containers map[string]*container // nil while one is being made or removed
 }
 
-// New returns a server; initStarted and serving are times since the kernel
-// started.
-func New(version string, table *process.Table, initStarted, serving time.Duration) *Server {
-	return &Server{version: version, table: table, initStarted: initStarted, serving: serving}
+// New returns a server.
+func New(o Options) *Server {
+	return &Server{Options: o, containers: map[string]*container{}, sharedPIDs: sync.OnceValues(holdPIDs)}
 }
 
 // Info implements api.AgentServer.
@@ -58,9 +67,22 @@ func (s *Server) Info(context.Context, *api.InfoRequest) (*api.InfoResponse, err
 	if err != nil {
 		return nil, failed(err)
 	}
-	return &api.InfoResponse{Major: api.Major, Minor: api.Minor, Version: s.version, Kernel: unix.ByteSliceToString(u.Release[:]),
-		InitStartedNs: uint64(s.initStarted), ServingNs: uint64(s.serving),
+	return &api.InfoResponse{Major: api.Major, Minor: api.Minor, Version: s.Version, Kernel: unix.ByteSliceToString(u.Release[:]),
+		InitStartedNs: uint64(s.InitStarted), ServingNs: uint64(s.Serving),
 		OpenFiles: uint32(len(files)), Goroutines: uint32(runtime.NumGoroutine())}, nil
+}
+
+// process finds the process that a request names.
+func (s *Server) process(r interface {
+	GetContainer() string
+	GetId() string
+}) (*container, *process.Process, error) {
+	c, err := s.container(r.GetContainer())
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := c.table.Get(r.GetId())
+	return c, p, err
 }
 
 // CreateProcess implements api.AgentServer.
@@ -68,7 +90,11 @@ func (s *Server) CreateProcess(ctx context.Context, r *api.CreateProcessRequest)
 	if r.Process == nil || r.Process.Id == "" || r.Process.Id == process.Init {
 		return nil, status.Error(codes.InvalidArgument, "a process needs an id other than "+process.Init)
 	}
-	if err := s.table.Create(ctx, r.Process, nil); err != nil {
+	c, err := s.container(r.Container)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.table.Create(ctx, r.Process, nil); err != nil {
 		return nil, failed(err)
 	}
 	return &api.CreateProcessResponse{}, nil
@@ -76,7 +102,11 @@ func (s *Server) CreateProcess(ctx context.Context, r *api.CreateProcessRequest)
 
 // StartProcess implements api.AgentServer.
 func (s *Server) StartProcess(_ context.Context, r *api.StartProcessRequest) (*api.StartProcessResponse, error) {
-	pid, err := s.table.Start(r.Id)
+	c, err := s.container(r.Container)
+	if err != nil {
+		return nil, err
+	}
+	pid, err := c.table.Start(r.Id)
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -85,7 +115,7 @@ func (s *Server) StartProcess(_ context.Context, r *api.StartProcessRequest) (*a
 
 // WaitProcess implements api.AgentServer.
 func (s *Server) WaitProcess(ctx context.Context, r *api.WaitProcessRequest) (*api.WaitProcessResponse, error) {
-	p, err := s.table.Get(r.Id)
+	_, p, err := s.process(r)
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -103,13 +133,13 @@ func (s *Server) WaitProcess(ctx context.Context, r *api.WaitProcessRequest) (*a
 
 // SignalProcess implements api.AgentServer.
 func (s *Server) SignalProcess(_ context.Context, r *api.SignalProcessRequest) (*api.SignalProcessResponse, error) {
-	p, err := s.table.Get(r.Id)
+	c, p, err := s.process(r)
 	if err != nil {
 		return nil, failed(err)
 	}
 	sig := unix.Signal(r.Signal)
 	if r.All {
-		err = cgroup.Signal(sig)
+		err = c.group.Signal(sig)
 	} else {
 		err = p.Signal(sig)
 	}
@@ -124,7 +154,7 @@ func (s *Server) ResizeProcess(_ context.Context, r *api.ResizeProcessRequest) (
 	if r.Rows > 0xffff || r.Columns > 0xffff {
 		return nil, status.Errorf(codes.InvalidArgument, "a terminal of %d rows and %d columns is too large", r.Rows, r.Columns)
 	}
-	p, err := s.table.Get(r.Id)
+	_, p, err := s.process(r)
 	if err == nil {
 		err = p.Resize(uint16(r.Rows), uint16(r.Columns))
 	}
@@ -136,15 +166,23 @@ func (s *Server) ResizeProcess(_ context.Context, r *api.ResizeProcessRequest) (
 
 // DeleteProcess implements api.AgentServer.
 func (s *Server) DeleteProcess(_ context.Context, r *api.DeleteProcessRequest) (*api.DeleteProcessResponse, error) {
-	if err := s.table.Delete(r.Id); err != nil {
+	c, err := s.container(r.Container)
+	if err != nil { // and its processes with it
+		return &api.DeleteProcessResponse{}, nil
+	}
+	if err := c.table.Delete(r.Id); err != nil {
 		return nil, failed(err)
 	}
 	return &api.DeleteProcessResponse{}, nil
 }
 
 // ListProcesses implements api.AgentServer.
-func (s *Server) ListProcesses(context.Context, *api.ListProcessesRequest) (*api.ListProcessesResponse, error) {
-	list, err := listProcesses()
+func (s *Server) ListProcesses(_ context.Context, r *api.ListProcessesRequest) (*api.ListProcessesResponse, error) {
+	c, err := s.container(r.Container)
+	if err != nil {
+		return nil, err
+	}
+	list, err := listProcesses(c.group)
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -173,29 +211,16 @@ func setTime(t *timestamppb.Timestamp) error {
 	return nil
 }
 
-// shutdownTimeout bounds how long it may take to kill the container and to
+// shutdownTimeout bounds how long it may take to kill a container and to
 // unmount its disks.
 const shutdownTimeout = 15 * time.Second
 
-// Shutdown implements api.AgentServer.
-func (s *Server) Shutdown(ctx context.Context, _ *api.ShutdownRequest) (*api.ShutdownResponse, error) {
-	s.mu.Lock()
-	root, disks := s.root, s.disks
-	s.mu.Unlock()
-	if root == nil {
-		return &api.ShutdownResponse{}, nil
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, shutdownTimeout, errors.New("the container holds on to it"))
-	defer cancel()
-	if err := errors.Join(s.table.KillAll(ctx), unmountDisks(ctx, root, disks)); err != nil {
-		unix.Sync() // the least that can be done
-		return nil, failed(err)
-	}
-	return &api.ShutdownResponse{}, nil
-}
-
-// failed turns an error into gRPC's, with the reason if it has one.
+// failed turns an error into gRPC's, with the reason if it has one. One that is
+// gRPC's already stays.
 func failed(err error) error {
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
 	var le *launch.Error
 	code := codes.Internal
 	switch {

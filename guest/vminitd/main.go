@@ -33,6 +33,9 @@ func main() {
 	if len(os.Args) > 2 && os.Args[0] == minder.Name {
 		os.Exit(minder.Run(os.Args[1], os.Args[2:]))
 	}
+	if len(os.Args) == 1 && os.Args[0] == minder.HolderName {
+		minder.Hold()
+	}
 	started := sinceBoot()
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "vminitd is the init of Skerry's machines and does nothing elsewhere")
@@ -68,8 +71,7 @@ func run(started time.Duration) error {
 	}
 	group := sync.OnceValues(cgroup.Setup)
 	go group() // until the host has called it is ready
-	table := process.NewTable(process.NewReaper(), group)
-	s := server.New(version, table, started, sinceBoot())
+	s := server.New(server.Options{Version: version, Reaper: process.NewReaper(), FirstGroup: group, InitStarted: started, Serving: sinceBoot()})
 	g := grpc.NewServer()
 	api.RegisterAgentServer(g, s)
 	go s.Forward(forward)

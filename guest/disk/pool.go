@@ -1,0 +1,85 @@
+//go:build linux
+
+package disk
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dir is where disks are mounted in the machine, each below its serial.
+const Dir = "/run/disks"
+
+// Pool mounts each disk once for all containers that use it. The zero value is
+// ready for use.
+type Pool struct {
+	mu    sync.Mutex
+	users map[string]int // by serial
+}
+
+// Use mounts a disk with a file system of a type that the kernel has, empty for
+// ext4, unless it is mounted, and returns where. A disk that cannot be written
+// to is mounted read-only.
+func (p *Pool) Use(kind, serial string) (dir string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	dir = filepath.Join(Dir, filepath.Base(serial))
+	if p.users[serial] == 0 {
+		if err := mount(kind, serial, dir); err != nil {
+			return "", fmt.Errorf("mount disk %q: %w", serial, err)
+		}
+	}
+	if p.users == nil {
+		p.users = map[string]int{}
+	}
+	p.users[serial]++
+	return dir, nil
+}
+
+// Release lets go of a disk. When nobody else uses it, it is unmounted, and all
+// that was written is on it.
+func (p *Pool) Release(ctx context.Context, serial string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.users[serial]--; p.users[serial] > 0 {
+		return nil
+	}
+	delete(p.users, serial)
+	return unmount(ctx, serial, filepath.Join(Dir, filepath.Base(serial)))
+}
+
+func mount(kind, serial, dir string) error {
+	device, err := Find(serial)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	fixed, err := readOnly(device)
+	if err != nil {
+		return err
+	}
+	flags, options := uintptr(unix.MS_NOATIME), ""
+	if fixed {
+		flags |= unix.MS_RDONLY
+	}
+	if kind == "" {
+		kind = "ext4"
+		if !fixed {
+			options = "discard"
+		}
+	}
+	return unix.Mount(device, dir, kind, flags, options)
+}
+
+func readOnly(device string) (bool, error) {
+	data, err := os.ReadFile(filepath.Join("/sys/block", filepath.Base(device), "ro"))
+	return strings.TrimSpace(string(data)) == "1", err
+}

@@ -70,7 +70,7 @@ test: build lint $(MAC_KERNEL) $(MAC_INIT) ## run every test, with real machines
 	set -o pipefail; SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
 		SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) SKERRY_TEST_INIT_ARM64=$(abspath $(MAC_INIT)) \
 		SKERRY_TEST_BUSYBOX_ARM64=$(abspath bin/busybox-arm64) \
-		go test -timeout 30m -json ./... | go run ./tests/gate
+		go test -timeout 30m -json ./... | go run ./tests/gate -whole
 
 test-foreign: $(MAC_KERNEL) ## put the kernel for the Mac through the driver's tests
 	SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,foreign" \

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -28,6 +29,9 @@ func (e *Engine) Create(ctx context.Context, s Spec) (*Container, error) {
 		return nil, errdefs.ErrUnavailable.WithMessage("the app is stopping")
 	}
 	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if err := e.restrict(&s, &api.Process{}, s.Privileged); err != nil {
 		return nil, err
 	}
 	img, err := e.images.Image(s.Image)
@@ -127,6 +131,12 @@ func (s *Spec) check() error {
 			return err
 		}
 	}
+	if s.Pod != "" && checkName(s.Pod) != nil {
+		return bad("pod %q: use a name of letters, digits, '_', '.' and '-', as for a container", s.Pod)
+	}
+	if s.SharePIDs && s.Pod == "" {
+		return bad("sharing processes: only containers of a pod can")
+	}
 	if s.CPUs < 0 || s.CPUs > float64(runtime.NumCPU()) || math.IsNaN(s.CPUs) {
 		return bad("%g cpus: this host has %d, ask for more than 0 and at most that", s.CPUs, runtime.NumCPU())
 	}
@@ -173,8 +183,11 @@ func (s *Spec) check() error {
 	if s.Umask != nil && *s.Umask > 0o777 {
 		return bad("umask %o: use 0 to 777", *s.Umask)
 	}
-	if err := s.restrict(&api.Process{}, s.Privileged); err != nil {
+	if err := checkSockets(s.Sockets); err != nil {
 		return err
+	}
+	if s.SSHAgent != "" && !filepath.IsAbs(s.SSHAgent) {
+		return bad("SSH agent %q: use the absolute path of its socket", s.SSHAgent)
 	}
 	if _, err := s.devices(); err != nil {
 		return err
@@ -221,7 +234,7 @@ func (s *Spec) process(c ocispec.ImageConfig) (process, error) {
 	if s.Command != nil {
 		command = s.Command
 	}
-	p := process{Env: mergeEnv(c.Env, s.Env), WorkingDir: c.WorkingDir, User: c.User, StopSignal: sigTERM}
+	p := process{Env: mergeEnv(s.ownEnv(c.Env), s.Env), WorkingDir: c.WorkingDir, User: c.User, StopSignal: sigTERM}
 	p.Args = append(append(p.Args, entrypoint...), command...)
 	if len(p.Args) == 0 || p.Args[0] == "" {
 		return p, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("no command specified: image %s names none, so give one", s.Image))
@@ -245,6 +258,15 @@ func (s *Spec) process(c ocispec.ImageConfig) (process, error) {
 		}
 	}
 	return p, nil
+}
+
+// ownEnv adds to the image's variables what others of the container's parts
+// need.
+func (s *Spec) ownEnv(image []string) []string {
+	if s.SSHAgent == "" {
+		return image
+	}
+	return append(slices.Clip(image), sshVariable+"="+sshSocket)
 }
 
 // mergeEnv puts the variables of over on top of base: KEY=value sets, KEY

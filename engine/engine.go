@@ -59,6 +59,7 @@ type Engine struct {
 	publisher *network.Publisher
 	bus       bus
 	pods      pods
+	filters   filters
 
 	// life ends when Close is called.
 	life    context.Context

@@ -134,7 +134,7 @@ func (x *Exec) launch(ctx context.Context) (*agent.Process, error) {
 	fail := func(err error) error {
 		return &StartError{startCode(err), fmt.Errorf("exec in container %s: %w", x.c.name(), err)}
 	}
-	if err := x.c.rec.Spec.restrict(req, s.Privileged || x.c.rec.Spec.Privileged); err != nil {
+	if err := x.c.engine.restrict(&x.c.rec.Spec, req, s.Privileged || x.c.rec.Spec.Privileged); err != nil {
 		return nil, fail(err)
 	}
 	p, err := x.run.guest.CreateProcess(ctx, req, agent.Stdio{Stdin: s.Stdin, Stdout: true, Stderr: !s.TTY})

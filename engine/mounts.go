@@ -99,6 +99,9 @@ func makeSources(mounts []Mount) error {
 					return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("make the bind mount's source: %v", err))
 				}
 			}
+			if isSocket(m.Source) { // that is relayed
+				continue
+			}
 			if _, err := shareOf(*m); err != nil {
 				return err
 			}
@@ -129,7 +132,7 @@ func shareOf(m Mount) (vm.Share, error) {
 		s.Path, s.File = filepath.Split(source)
 		s.Path = filepath.Clean(s.Path)
 	case !st.IsDir():
-		return vm.Share{}, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("mounting %s is not implemented yet: it is neither a file nor a directory", m.Source))
+		return vm.Share{}, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("mounting %s is not implemented: it is neither a file, nor a directory, nor a socket", m.Source))
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%v", s.Path, s.File, s.ReadOnly))
 	s.Name = hex.EncodeToString(sum[:8])
@@ -152,6 +155,9 @@ func (e *Engine) sources(containers []*Container) (sources, error) {
 	s := sources{mounts: map[string][]*api.Mount{}}
 	for _, c := range containers {
 		for _, m := range c.mounts() {
+			if m.Type == MountBind && isSocket(m.Source) { // that is relayed
+				continue
+			}
 			mount, err := s.add(e, m)
 			if err != nil {
 				return s, fmt.Errorf("container %s: %w", c.name(), err)

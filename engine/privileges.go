@@ -2,7 +2,7 @@ package engine
 
 import (
 	"fmt"
-	"runtime"
+	"sync"
 
 	"github.com/containerd/errdefs"
 
@@ -13,9 +13,9 @@ import (
 // Unconfined is the seccomp profile that filters nothing.
 const Unconfined = "unconfined"
 
-// restrict says what a process of the container may do. It tells what is wrong
+// restrict says what a process of a container may do. It tells what is wrong
 // with the Spec, too.
-func (s *Spec) restrict(p *api.Process, privileged bool) error {
+func (e *Engine) restrict(s *Spec, p *api.Process, privileged bool) error {
 	caps, err := s.capabilities()
 	if err != nil {
 		return err
@@ -32,23 +32,46 @@ func (s *Spec) restrict(p *api.Process, privileged bool) error {
 		return err
 	}
 	if !privileged || s.Seccomp != "" {
-		p.Seccomp, err = s.filter(caps)
+		p.Seccomp, err = e.filters.compile(s.Seccomp, e.arch(), caps)
 	}
 	return err
 }
 
-// filter compiles the seccomp profile. Machines are of the host's architecture.
-func (s *Spec) filter(caps capabilities) ([]byte, error) {
-	profile := s.Seccomp
+// filters keeps compiled seccomp profiles: nearly all processes have the same.
+type filters struct {
+	mu       sync.Mutex
+	compiled map[filterKey][]byte
+}
+
+type filterKey struct {
+	profile, arch string
+	caps          capabilities
+}
+
+// maxFilters bounds how many are kept.
+const maxFilters = 64
+
+// compile returns the filter for a profile on machines of an architecture.
+func (f *filters) compile(profile, arch string, caps capabilities) ([]byte, error) {
 	switch profile {
 	case Unconfined:
 		return nil, nil
 	case "":
 		profile = seccomp.Default
 	}
-	filter, err := seccomp.Compile(profile, runtime.GOARCH, caps.has)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := filterKey{profile, arch, caps}
+	if filter, ok := f.compiled[key]; ok {
+		return filter, nil
+	}
+	filter, err := seccomp.Compile(profile, arch, caps.has)
 	if err != nil {
 		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("seccomp profile: %v", err))
 	}
+	if f.compiled == nil || len(f.compiled) >= maxFilters {
+		f.compiled = map[filterKey][]byte{}
+	}
+	f.compiled[key] = filter
 	return filter, nil
 }

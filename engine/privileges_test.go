@@ -41,7 +41,7 @@ func TestRestrict(t *testing.T) {
 	mask := uint32(0o27)
 	s := Spec{NoNewPrivileges: true, Umask: &mask, OOMScoreAdj: 5, Ulimits: []Ulimit{{"nofile", 10, 20}, {"core", -1, -1}}}
 	var p, q api.Process
-	if err := s.restrict(&p, false); err != nil {
+	if err := new(Engine).restrict(&s, &p, false); err != nil {
 		t.Fatal(err)
 	}
 	if len(p.Seccomp) == 0 || p.Capabilities.Bounding != uint64(defaultCapabilities) || !p.NoNewPrivileges || *p.Umask != mask || p.OomScoreAdj != 5 {
@@ -50,7 +50,7 @@ func TestRestrict(t *testing.T) {
 	if l := p.Rlimits; len(l) != 2 || l[0].Resource != 7 || l[0].Soft != 10 || l[0].Hard != 20 || l[1].Soft != 1<<64-1 || l[1].Hard != 1<<64-1 {
 		t.Errorf("%v", p.Rlimits)
 	}
-	if err := s.restrict(&q, true); err != nil || len(q.Seccomp) > 0 || q.Capabilities.Bounding != uint64(allCapabilities) || !q.Privileged {
+	if err := new(Engine).restrict(&s, &q, true); err != nil || len(q.Seccomp) > 0 || q.Capabilities.Bounding != uint64(allCapabilities) || !q.Privileged {
 		t.Errorf("%v, %v", &q, err)
 	}
 }
@@ -72,7 +72,11 @@ func TestCheckProcess(t *testing.T) {
 		"search domain":       {DNSSearch: []string{"a\nnameserver 1.2.3.4"}},
 	} {
 		s.Image = "x"
-		if err := s.check(); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), want) {
+		err := s.check()
+		if err == nil {
+			err = new(Engine).restrict(&s, &api.Process{}, false)
+		}
+		if !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

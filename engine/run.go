@@ -36,6 +36,7 @@ type run struct {
 
 	filesOnly bool // for the container's files: no network of its own, and the process stays unstarted
 	published []*network.Published
+	relays    relays
 	machine   *machine         // nil until there is one
 	guest     *agent.Container // nil until the machine has booted
 	process   *agent.Process
@@ -139,6 +140,7 @@ func (r *run) release(flush bool) {
 	for _, p := range r.published {
 		p.Close()
 	}
+	r.relays.close()
 	if r.machine != nil {
 		r.machine.removeContainer(r)
 		r.machine.leave(flush || r.machine.shared())

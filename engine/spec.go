@@ -36,7 +36,9 @@ type Spec struct {
 	ExtraHosts []string // "name:address" lines for /etc/hosts
 	Ports      []Port
 
-	Mounts []Mount
+	Mounts   []Mount
+	Sockets  []Socket
+	SSHAgent string // socket of the host's SSH agent, for the container's processes; empty: none
 
 	Labels      map[string]string
 	AutoRemove  bool

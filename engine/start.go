@@ -104,7 +104,7 @@ func (r *run) open(ctx context.Context) (err error) {
 		})
 	}
 	if !r.filesOnly {
-		g.Go(func() error { return r.publish(gctx, r.c.rec.Spec.Ports) })
+		g.Go(func() error { return errors.Join(r.publish(gctx, r.c.rec.Spec.Ports), r.publishSockets()) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -147,6 +147,9 @@ func (r *run) create(ctx context.Context, stdio agent.Stdio) error {
 	spec, err := r.configuration()
 	if err != nil {
 		return err
+	}
+	if !r.filesOnly {
+		spec.Sockets = r.bringSockets()
 	}
 	if r.machine.shared() {
 		r.process, err = r.guest.Create(ctx, spec, stdio)
@@ -196,7 +199,7 @@ func (r *run) configuration() (*api.Container, error) {
 		return nil, err
 	}
 	req.Mounts = append(req.Mounts, r.machine.sources.mounts[c.id]...)
-	return req, spec.restrict(req.Process, spec.Privileged)
+	return req, c.engine.restrict(&spec, req.Process, spec.Privileged)
 }
 
 // paths keeps the difference between none and the usual ones.

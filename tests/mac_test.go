@@ -41,7 +41,7 @@ func TestMacFiles(t *testing.T) {
 	if _, err := e.Pull(t.Context(), image, registry.PullOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := e.Create(t.Context(), engine.Spec{Image: image, Command: []string{"sh", "-c", "uname -m; ip -o addr show eth0 | grep -c inet; exit 7"}})
+	c, err := e.Create(t.Context(), engine.Spec{Image: image, Command: []string{"sh", "-c", "uname -m; ip -o -4 addr show eth0 | grep -c inet; exit 7"}})
 	if err != nil {
 		t.Fatal(err)
 	}

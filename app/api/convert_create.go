@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -14,6 +15,27 @@ import (
 
 // cpuPeriod is the kernel's default period of a CPU quota in microseconds.
 const cpuPeriod = 100_000
+
+// toOwn reads the labels that ask for what Docker has no words for.
+func toOwn(spec *engine.Spec, labels map[string]string) error {
+	spec.Pod, spec.SharePIDs, spec.SSHAgent = labels[labelPod], labels[labelSharePIDs] == "true", labels[labelSSH]
+	for pair := range strings.FieldsFuncSeq(labels[labelSockets], func(r rune) bool { return r == ',' }) {
+		host, inside, ok := strings.Cut(pair, ":")
+		if !ok {
+			return invalid("label %s: %q is not host path:container path", labelSockets, pair)
+		}
+		spec.Sockets = append(spec.Sockets, engine.Socket{Host: host, Container: inside})
+	}
+	return nil
+}
+
+// These labels.
+const (
+	labelPod       = "dev.skerry.pod"             // the pod's name
+	labelSharePIDs = "dev.skerry.share-pids"      // "true": one PID namespace with the pod's others that say so
+	labelSockets   = "dev.skerry.publish-sockets" // "host:container", separated by commas
+	labelSSH       = "dev.skerry.ssh-agent"       // the socket of the host's SSH agent
+)
 
 // toSpec converts a request to create a container. What the engine cannot do
 // is refused, but the empty and default values that clients always send are
@@ -58,6 +80,9 @@ func toSpec(req container.CreateRequest) (engine.Spec, error) {
 		return spec, err
 	}
 	if spec.Mounts, err = toMounts(c.Volumes, h); err != nil {
+		return spec, err
+	}
+	if err := toOwn(&spec, c.Labels); err != nil {
 		return spec, err
 	}
 	err = join(&spec, h.NetworkMode, req.NetworkingConfig)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// Labels by which the app is asked for what Docker has no words for.
+const (
+	labelPod       = "dev.skerry.pod"
+	labelSharePIDs = "dev.skerry.share-pids"
+	labelSockets   = "dev.skerry.publish-sockets" // "host:container", separated by commas
+	labelSSH       = "dev.skerry.ssh-agent"       // the agent's socket
+)
+
 // containerFlags are what run and create share: how a container is made.
 type containerFlags struct {
 	name, cidFile, pull, platform       string
@@ -24,7 +33,9 @@ type containerFlags struct {
 	workDir, user, entrypoint, hostname string
 	cpus, memory                        string
 	ports, extraHosts                   []string
-	network                             string
+	network, pod                        string
+	sharePIDs, ssh                      bool
+	sockets                             []string
 	privileged, readOnly                bool
 	stopSignal                          string
 	stopTimeout                         int
@@ -58,6 +69,10 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.network, "network", "", "network to join")
 	fs.StringVar(&f.network, "net", "", "")
 	_ = fs.MarkHidden("net")
+	fs.StringVar(&f.pod, "pod", "", "share a machine and its address with the containers of this pod")
+	fs.BoolVar(&f.sharePIDs, "share-pids", false, "see the processes of the pod's other containers that say so, too")
+	fs.StringArrayVar(&f.sockets, "publish-socket", nil, "have a unix socket of the container on this computer: path here:path in the container")
+	fs.BoolVar(&f.ssh, "ssh", false, "let the container use this computer's SSH agent")
 	fs.BoolVar(&f.privileged, "privileged", false, "all capabilities, inside its own machine")
 	fs.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends")
@@ -122,6 +137,18 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 		AttachStdout: true,
 		AttachStderr: true,
 	}
+	if f.sharePIDs && f.pod == "" {
+		return client.ContainerCreateOptions{}, errors.New("--share-pids needs --pod")
+	}
+	if f.pod != "" {
+		config.Labels[labelPod] = f.pod
+	}
+	if f.sharePIDs {
+		config.Labels[labelSharePIDs] = "true"
+	}
+	if err := f.askSockets(config); err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
 	if f.flags.Changed("stop-timeout") {
 		config.StopTimeout = &f.stopTimeout
 	}
@@ -149,6 +176,33 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 		return client.ContainerCreateOptions{}, err
 	}
 	return client.ContainerCreateOptions{Name: f.name, Config: config, HostConfig: host, Platform: platform}, nil
+}
+
+// askSockets asks for sockets to be published and for the SSH agent.
+func (f *containerFlags) askSockets(config *container.Config) error {
+	var pairs []string
+	for _, text := range f.sockets {
+		host, inside, ok := strings.Cut(text, ":")
+		if !ok || host == "" || inside == "" || strings.Contains(text, ",") {
+			return fmt.Errorf("--publish-socket must be path:path, not %q", text)
+		}
+		host, err := filepath.Abs(host)
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, host+":"+inside)
+	}
+	if pairs != nil {
+		config.Labels[labelSockets] = strings.Join(pairs, ",")
+	}
+	if f.ssh {
+		agent := os.Getenv("SSH_AUTH_SOCK")
+		if agent == "" {
+			return errors.New("--ssh: SSH_AUTH_SOCK is not set: start an agent first, with eval $(ssh-agent)")
+		}
+		config.Labels[labelSSH] = agent
+	}
+	return nil
 }
 
 func (f *containerFlags) resources(host *container.HostConfig) error {
@@ -225,9 +279,6 @@ func readEnvFile(path string) ([]string, error) {
 }
 
 func keyValues(pairs []string) map[string]string {
-	if len(pairs) == 0 {
-		return nil
-	}
 	m := make(map[string]string, len(pairs))
 	for _, pair := range pairs {
 		key, value, _ := strings.Cut(pair, "=")

@@ -32,7 +32,8 @@ func (c *change) say(container, status, detail string) {
 
 // up fetches all images first, so that nothing is taken down for the sake of
 // something that cannot be had; then removes what is gone or has changed, so
-// that its ports and addresses are free; then makes and starts.
+// that its ports and addresses are free; then makes all, so that pods are
+// complete, and starts.
 func (c *change) up(ctx context.Context, p plan) error {
 	if err := c.pullAll(ctx, p.steps); err != nil {
 		return err
@@ -45,8 +46,13 @@ func (c *change) up(ctx context.Context, p plan) error {
 			s.existing = nil
 		}
 	}
-	if err := c.down(ctx, outdated); err != nil {
+	if err := errors.Join(c.down(ctx, outdated), c.interruptPods(ctx, p.steps)); err != nil {
 		return err
+	}
+	for i := range p.steps {
+		if err := c.create(ctx, &p.steps[i]); err != nil {
+			return err
+		}
 	}
 	return inOrder(p.steps, step.id, step.needs, func(s step) error { return c.bringUp(ctx, s) })
 }
@@ -112,25 +118,51 @@ func (c *change) pull(ctx context.Context, s step) error {
 	return nil
 }
 
-// bringUp makes a container if there is none, and starts it if it does not run.
-func (c *change) bringUp(ctx context.Context, s step) error {
-	if s.existing != nil {
-		switch status := s.existing.Snapshot().State.Status; status {
-		case engine.StatusRunning:
-			c.say(s.name, "running", "unchanged")
-			return nil
-		case engine.StatusPaused:
-			c.say(s.name, "paused", "unchanged")
-			return nil
+// interruptPods stops what runs in pods that get another container: a machine
+// has the disks that it was started with.
+func (c *change) interruptPods(ctx context.Context, steps []step) error {
+	var interrupted errgroup.Group
+	for _, s := range steps {
+		grows := func(o step) bool { return o.existing == nil && o.spec.Pod == s.spec.Pod }
+		if s.spec.Pod == "" || s.existing == nil || !slices.ContainsFunc(steps, grows) {
+			continue
 		}
-		return c.start(ctx, s.name, s.existing)
+		interrupted.Go(func() error {
+			c.say(s.name, "stopping", "its pod changes")
+			if err := s.existing.Stop(ctx, "", nil); err != nil && !errdefs.IsNotModified(err) {
+				return c.failed(s.name, "stop", err)
+			}
+			return nil
+		})
+	}
+	return interrupted.Wait()
+}
+
+// create makes a container if there is none.
+func (c *change) create(ctx context.Context, s *step) error {
+	if s.existing != nil {
+		return nil
 	}
 	c.say(s.name, "creating", "")
 	made, err := c.engine.Create(ctx, s.spec)
 	if err != nil {
 		return c.failed(s.name, "create", err)
 	}
-	return c.start(ctx, s.name, made)
+	s.existing = &member{Container: made, name: s.name, snapshot: made.Snapshot()}
+	return nil
+}
+
+// bringUp starts a container if it does not run.
+func (c *change) bringUp(ctx context.Context, s step) error {
+	switch status := s.existing.Snapshot().State.Status; status {
+	case engine.StatusRunning:
+		c.say(s.name, "running", "unchanged")
+		return nil
+	case engine.StatusPaused:
+		c.say(s.name, "paused", "unchanged")
+		return nil
+	}
+	return c.start(ctx, s.name, s.existing)
 }
 
 func (c *change) start(ctx context.Context, name string, target Container) error {

@@ -112,7 +112,7 @@ func TestUpDown(t *testing.T) {
 	done := s.engine.take()
 	slices.Sort(done[:3])
 	want := []string{"pull api", "pull db", "pull web",
-		"create shop-db", "start shop-db", "create shop-api", "start shop-api", "create shop-web", "start shop-web"}
+		"create shop-db", "create shop-api", "create shop-web", "start shop-db", "start shop-api", "start shop-web"}
 	if diff := cmp.Diff(want, done); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -191,6 +191,34 @@ func (s *stage) find(name string) *memoryContainer {
 	return s.engine.containers[i]
 }
 
+// TestPodGrows has a pod's containers stop, and not lose what they have written,
+// when another comes.
+func TestPodGrows(t *testing.T) {
+	s := newStage(t, `
+name = "shop"
+[containers.a]
+image = "db"
+pod = "p"
+[containers.b]
+image = "db"
+pod = "p"
+depends_on = ["a"]
+[containers.c]
+image = "db"
+depends_on = ["b"]
+`).withoutPulls()
+	s.mustUp()
+	s.did("create shop-a", "create shop-b", "create shop-c", "start shop-a", "start shop-b", "start shop-c")
+	s.edit("[containers.c]", "[containers.c]\npod = \"p\"")
+	s.mustUp()
+	done := s.engine.take()
+	slices.Sort(done[2:4]) // they stop together
+	want := []string{"stop shop-c", "remove shop-c", "stop shop-a", "stop shop-b", "create shop-c", "start shop-a", "start shop-b", "start shop-c"}
+	if diff := cmp.Diff(want, done); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func (s *stage) stop(name string)   { _ = s.find(name).Stop(s.Context(), "", nil) }
 func (s *stage) remove(name string) { _ = s.find(name).Remove(s.Context(), engine.RemoveOptions{}) }
 
@@ -203,7 +231,7 @@ func TestUpFailures(t *testing.T) {
 		if err == nil || err.Error() != "container api: start: broken\nweb was left as it is because of api" {
 			t.Errorf("got %v", err)
 		}
-		s.states("shop-api=created shop-db=running shop-other=running")
+		s.states("shop-api=created shop-db=running shop-other=running shop-web=created")
 		delete(s.engine.fail, "start shop-api")
 		s.mustUp()
 		s.states("shop-api=running shop-db=running shop-other=running shop-web=running")

@@ -22,7 +22,7 @@ func spec(p *skerryfile.Project, c *skerryfile.Container) (engine.Spec, error) {
 		Name: containerName(p.Name, c.Name), Image: c.Image, Platform: c.Platform,
 		Entrypoint: c.Entrypoint, Command: c.Command, Env: c.Environment,
 		WorkingDir: c.WorkingDir, User: c.User, Hostname: c.Hostname, TTY: c.TTY,
-		CPUs: c.CPUs, Memory: c.Memory,
+		CPUs: c.CPUs, Memory: c.Memory, Pod: c.Pod,
 		Network: p.Name, Aliases: []string{c.Name}, ExtraHosts: c.ExtraHosts,
 		Privileged: c.Privileged, ReadOnly: c.ReadOnly,
 		StopSignal: c.StopSignal, StopTimeout: c.StopGracePeriod,

@@ -182,25 +182,3 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	_, err := c.agent.Shutdown(ctx, &api.ShutdownRequest{})
 	return c.explain(err)
 }
-
-// DialPort connects to a TCP port of the container. A port on which nothing
-// listens gives ECONNREFUSED.
-func (c *Client) DialPort(ctx context.Context, port uint16) (vm.Conn, error) {
-	conn, err := c.machine.Dial(ctx, api.ForwardPort)
-	if err != nil {
-		return nil, fmt.Errorf("port %d of the container: %w", port, err)
-	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	err = api.WriteForward(conn, port)
-	if err == nil {
-		err = api.ReadStatus(conn)
-	}
-	if !stop() {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("port %d of the container: %w", port, err)
-	}
-	return conn, nil
-}

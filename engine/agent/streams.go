@@ -21,15 +21,16 @@ const (
 
 var errNoStream = errors.New("it did not arrive in " + streamTimeout.String())
 
-// streams takes the connections that the guest makes for stdio. Each has been
-// announced by a number that is used once and cannot be guessed; others are
-// closed.
+// streams takes the connections that the guest makes. Each has been
+// announced by a number that cannot be guessed and, but for relays, is used
+// once; others are closed.
 type streams struct {
 	l       net.Listener
 	pending chan struct{}
 
 	mu       sync.Mutex
 	expected map[uint64]*expectation
+	relays   map[uint64]*Relay
 }
 
 // expectation is a stream that is to come.
@@ -40,7 +41,7 @@ type expectation struct {
 }
 
 func acceptStreams(l net.Listener) *streams {
-	s := &streams{l: l, pending: make(chan struct{}, streamPending), expected: map[uint64]*expectation{}}
+	s := &streams{l: l, pending: make(chan struct{}, streamPending), expected: map[uint64]*expectation{}, relays: map[uint64]*Relay{}}
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -65,14 +66,17 @@ func (s *streams) take(c vm.Conn) {
 		err = c.SetReadDeadline(time.Time{})
 	}
 	s.mu.Lock()
-	e := s.expected[id]
+	e, r := s.expected[id], s.relays[id]
 	delete(s.expected, id)
 	s.mu.Unlock()
-	if err != nil || e == nil {
+	switch {
+	case err == nil && e != nil:
+		e.conn <- c
+	case err == nil && r != nil:
+		r.take(c)
+	default:
 		c.Close()
-		return
 	}
-	e.conn <- c
 }
 
 // expect announces a stream.
@@ -80,11 +84,18 @@ func (s *streams) expect() *expectation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := &expectation{s: s, conn: make(chan vm.Conn, 1)}
-	for e.id == 0 || s.expected[e.id] != nil {
-		e.id = rand.Uint64()
-	}
+	e.id = s.newID()
 	s.expected[e.id] = e
 	return e
+}
+
+// newID makes up a number; the lock is held.
+func (s *streams) newID() uint64 {
+	for {
+		if id := rand.Uint64(); id != 0 && s.expected[id] == nil && s.relays[id] == nil {
+			return id
+		}
+	}
 }
 
 // wait returns the stream when it has come.

@@ -41,10 +41,6 @@ var architectures = map[string]architecture{
 	"s390x":   {elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB, "s390x"},
 }
 
-// Architectures lists those that a translator may be found for, the most
-// common first.
-var Architectures = []string{"amd64", "arm64", "arm", "386", "riscv64", "ppc64le", "s390x"}
-
 // Native tells whether machines of one architecture run programs of another by
 // themselves. (For arm on arm64 that depends on the processor: Apple's do not.)
 func Native(machine, program string) bool {

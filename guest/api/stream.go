@@ -23,12 +23,14 @@ const (
 	// AgentPort is where vminitd serves gRPC. The guest also dials the host on
 	// it, once, as soon as it serves: the host need not poll.
 	AgentPort = 1024
-	// StreamPort is where the host accepts stdio streams: the guest dials,
-	// writes the stream's number (WriteStreamID) and then raw bytes flow.
+	// StreamPort is where the host accepts streams of stdio, archives and relayed
+	// sockets: the guest dials, writes the stream's number (WriteStreamID) and
+	// then raw bytes flow.
 	StreamPort = 1025
 	// ForwardPort is where vminitd accepts connections for TCP ports of the
-	// container: the host dials and writes the port (WriteForward), the guest
-	// connects and answers with a status (WriteStatus), then raw bytes flow.
+	// machine and sockets of its containers: the host dials and says which
+	// (WriteForward), the guest connects and answers with a status
+	// (WriteStatus), then raw bytes flow.
 	ForwardPort = 1026
 )
 
@@ -47,20 +49,60 @@ func ReadStreamID(r io.Reader) (uint64, error) {
 	return binary.BigEndian.Uint64(b[:]), nil
 }
 
-// WriteForward names the container's TCP port that a connection to
-// ForwardPort is for.
-func WriteForward(w io.Writer, port uint16) error {
-	_, err := w.Write(binary.BigEndian.AppendUint16(nil, port))
+// Forward is where a connection to ForwardPort is to lead.
+type Forward struct {
+	Port      uint16 // TCP; 0: a socket
+	Container string // its id, of a socket
+	Path      string // of the socket, in the container
+}
+
+// maxForwardText bounds a Forward's texts, in bytes: a path has at most
+// PATH_MAX.
+const maxForwardText = 4096
+
+// WriteForward writes the port and, where that is 0, the texts with their
+// lengths.
+func WriteForward(w io.Writer, f Forward) error {
+	b := binary.BigEndian.AppendUint16(nil, f.Port)
+	if f.Port == 0 {
+		for _, text := range []string{f.Container, f.Path} {
+			if len(text) > maxForwardText {
+				return fmt.Errorf("a name of %d bytes is too long to forward", len(text))
+			}
+			b = append(binary.BigEndian.AppendUint16(b, uint16(len(text))), text...)
+		}
+	}
+	_, err := w.Write(b)
 	return err
 }
 
 // ReadForward reads what WriteForward wrote.
-func ReadForward(r io.Reader) (uint16, error) {
-	var b [2]byte
-	if _, err := io.ReadFull(r, b[:]); err != nil {
-		return 0, fmt.Errorf("read port to forward: %w", err)
+func ReadForward(r io.Reader) (f Forward, err error) {
+	number := func() (uint16, error) {
+		var b [2]byte
+		_, err := io.ReadFull(r, b[:])
+		return binary.BigEndian.Uint16(b[:]), err
 	}
-	return binary.BigEndian.Uint16(b[:]), nil
+	if f.Port, err = number(); err == nil && f.Port == 0 {
+		for _, text := range []*string{&f.Container, &f.Path} {
+			n, err := number()
+			if err == nil && n > maxForwardText {
+				err = fmt.Errorf("a name of %d bytes", n)
+			}
+			b := make([]byte, min(n, maxForwardText))
+			if err == nil {
+				_, err = io.ReadFull(r, b)
+			}
+			if err != nil {
+				return f, fmt.Errorf("read what to forward: %w", err)
+			}
+			*text = string(b)
+		}
+	}
+	if err != nil {
+		return f, fmt.Errorf("read what to forward: %w", err)
+	}
+	return f, nil
 }
 
 // WriteStatus answers a forward: 0, or the errno with which the guest's

@@ -44,7 +44,7 @@ type Root struct {
 	Mounts   []*api.Mount      // beside the usual ones, outer ones first
 	Shares   string            // directory with the host's
 	Disks    string            // directory with further disks, by their serials
-	Files    map[string]string // path inside the container: file to be bound there
+	Files    map[string]string // path inside the container: file or socket to be bound there
 	Sysctls  map[string]string
 	Hostname string
 	Domain   string

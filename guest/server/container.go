@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,6 +34,8 @@ type container struct {
 	group *cgroup.Group
 	table *process.Table
 	disks []string // that it uses, by serial
+
+	listeners []net.Listener // of sockets that stand for the host's
 }
 
 // path returns a place for a part of the container.
@@ -105,6 +109,11 @@ func (c *container) prepare(ctx context.Context, s *Server, spec *api.Container)
 	if err != nil {
 		return err
 	}
+	sockets, err := c.listenSockets(spec.Sockets)
+	if err != nil {
+		return err
+	}
+	maps.Copy(files, sockets)
 	pids := -1
 	if spec.SharePids {
 		if pids, err = s.sharedPIDs(); err != nil {
@@ -205,6 +214,9 @@ func sortedMounts(mounts []*api.Mount) []*api.Mount {
 // has.
 func (c *container) remove(ctx context.Context, s *Server) error {
 	var errs []error
+	for _, l := range c.listeners {
+		errs = append(errs, l.Close())
+	}
 	if c.table != nil {
 		errs = append(errs, c.table.KillAll(ctx))
 	}

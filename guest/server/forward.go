@@ -4,7 +4,6 @@ package server
 
 import (
 	"errors"
-	"io"
 	"log"
 	"net"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"github.com/mdlayher/vsock"
 
 	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/guest/stream"
 )
 
 // Bounds of forwarded connections.
@@ -22,8 +22,8 @@ const (
 	forwardDial   = 10 * time.Second // for the container to accept
 )
 
-// Forward carries connections of the host to TCP ports of the container until
-// the listener closes.
+// Forward carries connections of the host to TCP ports of the machine and to
+// sockets of its containers until the listener closes.
 func (s *Server) Forward(l net.Listener) {
 	for {
 		c, err := l.Accept()
@@ -36,35 +36,36 @@ func (s *Server) Forward(l net.Listener) {
 }
 
 func (s *Server) forward(host *vsock.Conn) {
-	defer host.Close()
 	host.SetReadDeadline(time.Now().Add(forwardHeader))
-	port, err := api.ReadForward(host)
+	f, err := api.ReadForward(host)
 	if err != nil {
+		host.Close()
 		return
 	}
 	host.SetReadDeadline(time.Time{})
-	c, err := net.DialTimeout("tcp", net.JoinHostPort(s.forwardAddress(), strconv.Itoa(int(port))), forwardDial)
+	inside, err := s.dial(f)
 	if err != nil {
 		api.WriteStatus(host, errno(err))
+		host.Close()
 		return
 	}
-	defer c.Close()
 	if err := api.WriteStatus(host, 0); err != nil {
+		inside.Close()
+		host.Close()
 		return
 	}
-	inside := c.(*net.TCPConn)
-	done := make(chan struct{})
-	go func() {
-		io.Copy(inside, struct{ io.Reader }{host})
-		inside.CloseWrite()
-		close(done)
-	}()
-	if _, err := io.Copy(struct{ io.Writer }{host}, inside); err != nil {
-		host.Close() // either side has broken off: nobody is left for what the host still sends
-	} else {
-		host.CloseWrite()
+	stream.Splice(host, inside)
+}
+
+func (s *Server) dial(f api.Forward) (stream.Conn, error) {
+	if f.Port == 0 {
+		return s.dialSocket(f.Container, f.Path)
 	}
-	<-done
+	c, err := net.DialTimeout("tcp", net.JoinHostPort(s.forwardAddress(), strconv.Itoa(int(f.Port))), forwardDial)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
 }
 
 // forwardAddress is where the container's servers are looked for: on its own

@@ -6,11 +6,14 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/skerry-app/skerry/tests/scenarios"
 )
 
 // event is a line of `go test -json` (go doc test2json).
@@ -24,7 +27,9 @@ type event struct {
 const maxLine = 1 << 20
 
 func main() {
-	bad, err := gate(os.Stdin, os.Stdout)
+	whole := flag.Bool("whole", false, "these are all tests: fail for a scenario that none of them covers")
+	flag.Parse()
+	bad, err := gate(os.Stdin, os.Stdout, *whole)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gate:", err)
 		os.Exit(2)
@@ -34,11 +39,13 @@ func main() {
 	}
 }
 
-// gate returns how many tests and packages failed or were skipped.
-func gate(in io.Reader, out io.Writer) (bad int, err error) {
+// gate returns how many tests and packages failed or were skipped, and for the
+// whole of the tests how many scenarios have none.
+func gate(in io.Reader, out io.Writer, whole bool) (bad int, err error) {
 	output := map[string][]string{} // of tests and packages that have not passed yet
 	passed, packages := 0, 0
 	var failed, skipped []string
+	var tally scenarios.Tally
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
@@ -46,6 +53,9 @@ func gate(in io.Reader, out io.Writer) (bad int, err error) {
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			fmt.Fprintln(out, lines.Text()) // a word of the go command itself
 			continue
+		}
+		if e.Test != "" && (e.Action == "pass" || e.Action == "fail") {
+			tally.Add(e.Package, e.Test, e.Action == "pass")
 		}
 		key := strings.TrimSuffix(e.Package+e.ImportPath+" "+e.Test, " ")
 		switch e.Action {
@@ -83,5 +93,12 @@ func gate(in io.Reader, out io.Writer) (bad int, err error) {
 	for _, s := range skipped {
 		fmt.Fprintln(out, "  skipped", s)
 	}
-	return len(failed) + len(skipped), nil
+	bad = len(failed) + len(skipped)
+	if whole {
+		for _, problem := range tally.Missing() {
+			fmt.Fprintln(out, "  ", problem)
+			bad++
+		}
+	}
+	return bad, nil
 }

@@ -66,6 +66,7 @@ type Container struct {
 	CPUs   float64
 	Memory int64 // bytes
 
+	Pod        string // that it shares a machine with; empty: none
 	Ports      []Port
 	ExtraHosts []string // name:address
 	WebPort    uint16   // 0: not said

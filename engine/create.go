@@ -149,6 +149,12 @@ func (s *Spec) check() error {
 	if host := hostMemory(); host > 0 && s.Memory > host-machineOverhead {
 		return bad("%d MiB of memory: this host has %d MiB", s.Memory>>20, host>>20)
 	}
+	if s.DiskSize != 0 && s.DiskSize < MinDiskSize {
+		return bad("a disk of %d bytes: a container needs at least %d MiB", s.DiskSize, MinDiskSize>>20)
+	}
+	if len(s.Ports) > 0 && s.Network == NoNetwork {
+		return bad("publishing ports: the container has no network")
+	}
 	for _, p := range s.Ports {
 		if p.Container == 0 {
 			return bad("port 0 of a container cannot be published")

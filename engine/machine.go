@@ -32,7 +32,7 @@ func swapSerial(id string) string         { return "swap-" + id[:shortID] }
 const machineOverhead = 96 << 20
 
 // cmdline holds the kernel parameters that do not depend on the hypervisor.
-var cmdline = []string{"root=/dev/vda", "ro", "rootfstype=ext4", "init=/sbin/vminitd"}
+var cmdline = []string{"root=/dev/vda", "ro", "rootfstype=ext4", "init=/sbin/vminitd", "dummy.numdummies=0"}
 
 // machine is a virtual machine with its agent, from its being made to nothing of
 // it being left: a container's own, or one that the containers of a pod share.
@@ -59,7 +59,7 @@ type machine struct {
 }
 
 func (e *Engine) newMachine(c *Container, members []*Container) *machine {
-	return &machine{engine: e, log: e.log.With("machine", c.name()), name: c.id, members: members, connected: true,
+	return &machine{engine: e, log: e.log.With("machine", c.name()), name: c.id, members: members, connected: networkName(c.rec.Spec) != NoNetwork,
 		users: 1, up: make(chan struct{}), gone: make(chan struct{})}
 }
 
@@ -88,7 +88,7 @@ func (m *machine) prepare(ctx context.Context) (vm.Config, error) {
 				return err
 			})
 		}
-		g.Go(func() error { return e.disks.Scratch(e.home.scratch(c.id)) })
+		g.Go(func() error { return e.disks.Scratch(e.home.scratch(c.id), c.rec.Spec.DiskSize) })
 		g.Go(c.makeSwap)
 	}
 	if m.connected {
@@ -183,7 +183,7 @@ func (m *machine) configuration() *api.ConfigureRequest {
 	r := &api.ConfigureRequest{Time: timestamppb.Now(), Translators: m.sources.translators}
 	if m.endpoint != nil {
 		r.Interfaces = []*api.Interface{{Name: "eth0", Addresses: []string{m.endpoint.Address.String()},
-			Gateway: m.endpoint.Gateway.String(), Mtu: uint32(m.endpoint.MTU)}}
+			Gateways: []string{m.endpoint.Gateway.String()}, Mtu: uint32(m.endpoint.MTU)}}
 	}
 	if len(m.sources.shares) > 0 {
 		r.ShareTag = vm.ShareTag

@@ -56,6 +56,9 @@ func (r *run) bindings() []Port {
 // endpointInfo tells the container's place on its network.
 func (r *run) endpointInfo() *Endpoint {
 	e := r.machine.endpoint
+	if e == nil {
+		return nil
+	}
 	return &Endpoint{Network: networkName(r.c.rec.Spec), Address: e.Address, Gateway: e.Gateway, MAC: e.MAC.String(),
 		Names: slices.Concat([]string{r.c.rec.Name}, r.c.aliases())}
 }

@@ -23,15 +23,16 @@ type Spec struct {
 	OpenStdin bool // keep stdin open for attached clients; else /dev/null
 	StdinOnce bool // close stdin when the first client that had it detaches
 
-	CPUs   float64 // 0: DefaultCPUs
-	Memory int64   // bytes, at least MinMemory; 0: DefaultMemory
+	CPUs     float64 // 0: DefaultCPUs
+	Memory   int64   // bytes, at least MinMemory; 0: DefaultMemory
+	DiskSize int64   // of what the container itself writes, bytes, at least MinDiskSize; 0: 16 GiB
 
 	// Pod is the name of a pod: its containers on a network share one machine.
 	// Empty: a machine of its own.
 	Pod       string
 	SharePIDs bool // with those containers of the pod that say so, too
 
-	Network    string   // network name; empty: DefaultNetwork
+	Network    string   // network name, or NoNetwork; empty: DefaultNetwork
 	Aliases    []string // further names on that network
 	ExtraHosts []string // "name:address" lines for /etc/hosts
 	Ports      []Port
@@ -93,7 +94,9 @@ const (
 	DefaultCPUs    = 2 // at most the host's; 1 where machines are emulated
 	DefaultMemory  = 512 << 20
 	MinMemory      = 6 << 20 // as docker has it; the kernel's own comes on top
+	MinDiskSize    = 64 << 20
 	DefaultNetwork = "skerry"
+	NoNetwork      = "none" // the container has none but its loopback
 	DefaultStop    = 10 * time.Second
 )
 

@@ -93,7 +93,7 @@ func (r *run) open(ctx context.Context) (err error) {
 	r.machine = m
 	if mine {
 		defer func() { m.settled(err) }()
-		m.connected = !r.filesOnly || m.shared()
+		m.connected = m.connected && (!r.filesOnly || m.shared())
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	var config vm.Config

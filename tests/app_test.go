@@ -61,6 +61,20 @@ func newHome(tb testing.TB) string {
 	return dir
 }
 
+// covers says, at the end of a test, which of Apple's scenarios it has shown.
+func covers(t *testing.T, numbers ...int) {
+	t.Helper()
+	name, failed := "covers", t.Failed()
+	for _, n := range numbers {
+		name += fmt.Sprint(" ", n)
+	}
+	t.Run(name, func(t *testing.T) {
+		if failed {
+			t.Error("the test has failed before")
+		}
+	})
+}
+
 // startApp starts an app in a new home and stops it with the test, which then
 // fails if anything is left of it.
 func startApp(tb testing.TB) *app {

@@ -116,6 +116,7 @@ func TestMounts(t *testing.T) {
 	}
 	a.ok("skerry", "stop", "-t", "0", "mounts")
 	wantFile(t, at("private"), "private")
+	covers(t, 81, 82, 83, 84, 85, 86, 87, 88)
 }
 
 // TestTreeInAShare compares a tree on this host with what a container sees of
@@ -288,4 +289,5 @@ func TestCopy(t *testing.T) {
 	a.ok("skerry", "stop", "-t", "0", "copies")
 	a.ok("docker", "cp", "copies:/early/file", at("late"))
 	wantFile(t, at("late"), "file")
+	covers(t, 29, 30, 31, 32, 33, 35, 36)
 }

@@ -3,6 +3,7 @@ package tests
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,15 +30,19 @@ func pod(t *testing.T, a *app, name string, containers ...[]string) {
 func TestPod(t *testing.T) {
 	a := shared(t)
 	config := filepath.Join(t.TempDir(), "config.txt")
-	if err := os.WriteFile(config, []byte("configured"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, "configured")
+	socket := filepath.Join(t.TempDir(), "socket")
+	l, err := net.Listen("unix", socket)
+	must(t, err)
+	defer l.Close()
+	a.ok("skerry", "volume", "create", "pod-unused")
+	t.Cleanup(func() { a.ok("skerry", "volume", "rm", "pod-unused", "pod-data", "pod-1", "pod-2") })
 	pod(t, a, "p",
 		[]string{"one", "--hostname", "my-pod-container", "--cpus", "1", "--memory", "64m", "-e", "MY_VAR=hello_from_container", "--dns", "1.1.1.1",
 			"--add-host", "c1.test:10.0.0.50", "--ulimit", "nofile=1024:2048", "--sysctl", "net.core.somaxconn=2048", "--init", "--share-pids",
-			"-v", config + ":/etc/myconfig.txt", "-v", "pod-data:/data", "-p", "8080", testImage, "sh", "-c", "echo hello from one; httpd -f -p 8080 -h /data & sleep 9998"},
+			"-v", config + ":/etc/myconfig.txt", "-v", "pod-data:/data", "-v", "pod-1:/mnt1", "-v", "pod-2:/mnt2", "-v", socket + ":/var/run/test.sock", "-p", "8080", testImage, "sh", "-c", "echo hello from one; httpd -f -p 8080 -h /data & sleep 9998"},
 		[]string{"two", "--cpus", "0.5", "--memory", "96m", "--read-only", "--dns", "8.8.8.8", "--dns", "8.8.4.4", "--add-host", "c2.test:10.0.0.60",
-			"--sysctl", "net.core.netdev_max_backlog=5000", "-v", "pod-data:/shared", testImage, "sleep", "9999"},
+			"--sysctl", "net.core.netdev_max_backlog=5000", "-v", "pod-data:/shared", "-v", "pod-1:/other1", "-v", "pod-2:/other2", testImage, "sleep", "9999"},
 		[]string{"three", "--share-pids", testImage, "sh", "-c", "echo hello from three; sleep 9997"},
 	)
 	in := func(container, script string) string {
@@ -58,7 +63,10 @@ func TestPod(t *testing.T) {
 		{"other name servers 109", "one", "grep nameserver /etc/resolv.conf", "nameserver 1.1.1.1\n"},
 		{"hosts 108 110", "one", "grep -h test /etc/hosts", "10.0.0.50\tc1.test\n"},
 		{"other hosts 110", "two", "grep -h test /etc/hosts", "10.0.0.60\tc2.test\n"},
-		{"limit of files 117", "one", "ulimit -n", "1024\n"},
+		{"a socket through a link 139", "one", "ls -l /run/test.sock | cut -c 1", "s\n"},
+		{"several volumes 147 148 151", "one", "echo aaa > /mnt1/id; echo bbb > /mnt2/id; cat /mnt1/id", "aaa\n"},
+		{"which is which 151", "two", "cat /other1/id /other2/id", "aaa\nbbb\n"},
+		{"limit of files 117 118", "one", "ulimit -n", "1024\n"},
 		{"sysctls 124 125", "three", "cat /proc/sys/net/core/somaxconn /proc/sys/net/core/netdev_max_backlog", "2048\n5000\n"},
 		{"one file 128", "one", "cat /etc/myconfig.txt", "configured"},
 		{"init 119 122", "one", "ps -o args | grep -c '[s]kerry-init'", "1\n"},
@@ -122,6 +130,26 @@ func TestPod(t *testing.T) {
 		a.ok("skerry", "cp", "p-three:/tmp/config.txt", out)
 		if data, err := os.ReadFile(out); err != nil || string(data) != "configured" {
 			t.Errorf("%q, %v", data, err)
+		}
+	})
+	t.Run("freeze, thaw, trim 152", func(t *testing.T) {
+		a := a.with(t)
+		a.ok("skerry", "fs", "freeze", "p-one", "/data")
+		written := make(chan result, 1)
+		go func() { written <- a.do(nil, "skerry", "exec", "p-two", "sh", "-c", "echo hello > /shared/hello") }()
+		in("one", "sleep 1; echo free > /tmp/free")
+		select {
+		case r := <-written:
+			t.Errorf("a write to a frozen volume has ended: %+v", r)
+		default:
+		}
+		a.ok("skerry", "fs", "thaw", "p-one", "/data")
+		if r := <-written; r.code != 0 {
+			t.Errorf("%+v", r)
+		}
+		a.ok("skerry", "fs", "trim", "p-two", "/shared")
+		if out := in("one", "cat /data/hello"); out != "hello\n" {
+			t.Errorf("%q", out)
 		}
 	})
 	t.Run("pause", func(t *testing.T) {
@@ -209,7 +237,7 @@ func TestPodEnds(t *testing.T) {
 			return nil
 		})
 	})
-	t.Run("a machine that dies", func(t *testing.T) {
+	t.Run("a machine that dies, and its console 19", func(t *testing.T) {
 		a := a.with(t)
 		pod(t, a, "r",
 			[]string{"bad", "--privileged", "--memory", "32m", testImage, "sh", "-c", "sleep 2; echo 2 > /proc/sys/vm/panic_on_oom; tail /dev/zero"},

@@ -21,7 +21,7 @@ func TestProcessFlags(t *testing.T) {
 			"--add-host", "other:10.1.2.3", testImage, "sleep", "300")
 		for _, check := range []struct{ what, script, want string }{
 			{"capabilities", `grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f 2 | sort -u`, "0000000000000000\n0000000002000001\n"},
-			{"no_new_privs 75", `grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | cut -f 2`, "1\n2\n"},
+			{"no_new_privs 75 77", `grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | cut -f 2`, "1\n2\n"},
 			{"seccomp", `unshare -U true 2> /dev/null || echo refused`, "refused\n"},
 			{"groups", `id -G`, "0 777 2000\n"},
 			{"limits 64 65 66", `ulimit -n; ulimit -H -n; ulimit -c`, "1024\n2048\n0\n"},
@@ -32,7 +32,7 @@ func TestProcessFlags(t *testing.T) {
 			{"score", `cat /proc/self/oom_score_adj /proc/1/oom_score_adj`, "123\n123\n"},
 			{"control group", `cd /sys/fs/cgroup; cat pids.max cpuset.cpus memory.max memory.low cpu.weight; cut -d ' ' -f 2- io.max`,
 				"50\n0\n134217728\n33554432\n59\nrbps=max wbps=8388608 riops=max wiops=max\n"},
-			{"names 46 47", `cat /etc/hostname /proc/sys/kernel/domainname /etc/resolv.conf; grep -E 'rock|other' /etc/hosts | cut -f 2`,
+			{"names 12 46 47 56", `cat /etc/hostname /proc/sys/kernel/domainname /etc/resolv.conf; grep -E 'rock|other' /etc/hosts | cut -f 2`,
 				"rock\nexample.test\nnameserver 8.8.8.8\nnameserver 8.8.4.4\nsearch a.test\noptions ndots:2\nrock.example.test rock\nother\n"},
 			{"read-only root 45", `touch /file 2>&1; touch /work/file && echo work`, "touch: /file: Read-only file system\nwork\n"},
 			{"paths 27", `echo x 2>&1 > /proc/sys/kernel/hostname; grep -c -E ' /(proc/keys|proc/interrupts|sys/firmware) ' /proc/self/mountinfo`,
@@ -77,9 +77,9 @@ func TestProcessScenarios(t *testing.T) {
 		stdout      string
 		code        int
 	}{
-		{"true 1", "-m 250000000", []string{"true"}, "", "", 0},
+		{"true 1 16", "-m 250000000", []string{"true"}, "", "", 0},
 		{"false 2", "", []string{"false"}, "", "", 1},
-		{"echo 3", "", []string{"echo", "hi"}, "", "hi\n", 0},
+		{"echo 3 24", "", []string{"echo", "hi"}, "", "hi\n", 0},
 		{"no executable 4", "", []string{"foobarbaz"}, "", "", 127},
 		{"user 5", "-u 40000:40000", []string{"id"}, "", "uid=40000 gid=40000 groups=40000\n", 0},
 		{"unknown user 5", "-u thisdoesntexist", []string{"id"}, "", "", 125},

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"archive/tar"
 	"context"
 	"fmt"
 	"os"
@@ -39,6 +40,7 @@ func setUp(ctx context.Context) (err error) {
 		return err
 	}
 	image.Layers = append(image.Layers, registrytest.Layer{Files: []registrytest.File{
+		{Name: "var/"}, {Name: "var/run", Type: tar.TypeSymlink, Link: "/run"},
 		{Name: "pattern-out", Body: pattern("out")}, {Name: "pattern-err", Body: pattern("err")}}})
 	testImage = registryServer.Host + "/skerry/busybox:latest"
 	_, err = image.Push(ctx, registryServer.Host, "skerry/busybox", "latest")

@@ -73,6 +73,7 @@ func TestStats(t *testing.T) {
 	if line := a.ok("skerry", "stats", "--no-stream", "-a", "--format", "{{.PIDs}} {{.CPUPerc}}", id); line != "0 0.00%\n" {
 		t.Errorf("a stopped container uses %q", line)
 	}
+	covers(t, 13)
 }
 
 // TestOutOfMemory has the kernel kill a process that wants more than its
@@ -91,6 +92,7 @@ func TestOutOfMemory(t *testing.T) {
 		t.Errorf("exec printed %q", out)
 	}
 	a.ok("skerry", "rm", "-f", id)
+	covers(t, 15)
 }
 
 func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 
@@ -75,6 +76,14 @@ func toSpec(req container.CreateRequest) (engine.Spec, error) {
 	var err error
 	if spec.CPUs, err = cpus(h.Resources); err != nil {
 		return spec, err
+	}
+	for option, value := range h.StorageOpt {
+		if option != "size" {
+			return spec, notImplemented("the storage option " + option + " is")
+		}
+		if spec.DiskSize, err = units.RAMInBytes(value); err != nil {
+			return spec, invalid("storage option size: %q is no size such as 10g", value)
+		}
 	}
 	if spec.Ports, err = toPorts(h.PortBindings); err != nil {
 		return spec, err
@@ -145,7 +154,8 @@ func comparePorts(a, b network.Port) int {
 func join(spec *engine.Spec, mode container.NetworkMode, config *network.NetworkingConfig) error {
 	switch {
 	case mode.IsNone():
-		return notImplemented("containers without a network are")
+		spec.Network = engine.NoNetwork
+		return nil
 	case mode.IsHost():
 		return notImplemented("the host's network for containers is")
 	case mode.IsContainer():

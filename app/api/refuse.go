@@ -38,7 +38,6 @@ func mountFeatures(h *container.HostConfig) []feature {
 	features := []feature{
 		{"volumes of other containers (--volumes-from) are", len(h.VolumesFrom) > 0},
 		{"the volume driver " + h.VolumeDriver + " is", h.VolumeDriver != "" && h.VolumeDriver != volumeDriver},
-		{"storage options are", len(h.StorageOpt) > 0},
 	}
 	for _, m := range h.Mounts {
 		features = append(features, refusedOf(m)...)

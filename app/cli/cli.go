@@ -133,7 +133,7 @@ func (c *CLI) groups() []group {
 			c.runCommand(), c.createCommand(), c.startCommand(), c.stopCommand(), c.restartCommand(),
 			c.killCommand(), c.pauseCommand(), c.unpauseCommand(), c.rmCommand(), c.renameCommand(),
 			c.execCommand(), c.cpCommand(), c.attachCommand(), c.waitCommand(),
-			c.psCommand(), c.logsCommand(), c.topCommand(), c.statsCommand(), c.inspectCommand(), c.eventsCommand(),
+			c.psCommand(), c.logsCommand(), c.topCommand(), c.statsCommand(), c.portCommand(), c.inspectCommand(), c.eventsCommand(), c.fsCommand(),
 		}},
 		{"images", "Images:", []*cobra.Command{
 			c.pullCommand(), c.pushCommand(), c.imagesCommand(), c.rmiCommand(), c.tagCommand(),

@@ -36,6 +36,7 @@ type containerFlags struct {
 	network, pod                        string
 	sharePIDs, ssh                      bool
 	sockets                             []string
+	storage                             map[string]string
 	privileged, readOnly                bool
 	stopSignal                          string
 	stopTimeout                         int
@@ -64,6 +65,7 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 	fs.StringVarP(&f.hostname, "hostname", "h", "", "host name in the container")
 	fs.StringVar(&f.cpus, "cpus", "", "number of CPUs, such as 1.5")
 	fs.StringVarP(&f.memory, "memory", "m", "", "size of the memory, such as 512m or 2g")
+	fs.StringToStringVar(&f.storage, "storage-opt", nil, "size=SIZE of what the container itself may write, such as size=2g")
 	fs.StringArrayVarP(&f.ports, "publish", "p", nil, "publish a port: [address:][host port:]container port, ranges allowed")
 	fs.StringArrayVar(&f.extraHosts, "add-host", nil, "add a line to /etc/hosts: name:address")
 	fs.StringVar(&f.network, "network", "", "network to join")
@@ -161,6 +163,7 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 		ReadonlyRootfs: f.readOnly,
 		ExtraHosts:     f.extraHosts,
 		NetworkMode:    container.NetworkMode(f.network),
+		StorageOpt:     f.storage,
 	}
 	if err := f.resources(host); err != nil {
 		return client.ContainerCreateOptions{}, err

@@ -93,7 +93,6 @@ var laterCommands = map[string]string{
 	"history": "showing an image's history is not supported yet",
 	"import":  "importing compose files is not supported yet",
 	"network": "managing networks is not supported yet",
-	"port":    "listing a container's ports is not supported yet; ps shows them",
 	"prune":   "removing all that is not used is not supported yet",
 	"update":  "changing a container's resources is not supported yet",
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/guest/api"
@@ -44,6 +46,24 @@ func (c *Container) WriteFiles(ctx context.Context, path string, from io.Reader,
 		_, err := io.Copy(conn, from)
 		return errors.Join(err, conn.CloseWrite())
 	})
+}
+
+// FreezeFiles holds up writing to the file system at a path, for so long at most.
+func (c *Container) FreezeFiles(ctx context.Context, path string, limit time.Duration) error {
+	_, err := c.agent.FreezeFiles(ctx, &api.FreezeFilesRequest{Container: c.id, Path: path, Limit: durationpb.New(limit)})
+	return c.explainFile(err)
+}
+
+// ThawFiles lets writing to the file system at a path go on.
+func (c *Container) ThawFiles(ctx context.Context, path string) error {
+	_, err := c.agent.ThawFiles(ctx, &api.ThawFilesRequest{Container: c.id, Path: path})
+	return c.explainFile(err)
+}
+
+// TrimFiles tells the disk what the file system at a path does not use.
+func (c *Container) TrimFiles(ctx context.Context, path string) (bytes uint64, err error) {
+	r, err := c.agent.TrimFiles(ctx, &api.TrimFilesRequest{Container: c.id, Path: path})
+	return r.GetBytes(), c.explainFile(err)
 }
 
 // transfer makes a call during which the guest dials a stream, and moves data

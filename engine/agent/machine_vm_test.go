@@ -30,7 +30,7 @@ func TestLimits(t *testing.T) {
 		nics: []vm.NIC{{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, MTU: 1500, File: theirs}},
 		configure: func(r *api.ConfigureRequest) {
 			r.Container.Resources = &api.Resources{MemoryBytes: 64 << 20, CpuQuotaUs: 50_000, Pids: 20}
-			r.Interfaces = []*api.Interface{{Name: "eth0", Addresses: []string{"10.7.0.2/24", "fd07::2/64"}, Gateway: "10.7.0.1", Mtu: 1400}}
+			r.Interfaces = []*api.Interface{{Name: "eth0", Addresses: []string{"10.7.0.2/24", "fd07::2/64"}, Gateways: []string{"10.7.0.1", "fd07::1"}, Mtu: 1400}}
 			r.Container.Names.Domainname, r.Container.Names.Nameservers = "test", []string{"10.7.0.1", "fd07::1"}
 			r.Container.Names.Search, r.Container.Names.Options = []string{"a.test", "b.test"}, []string{"ndots:2"}
 			r.Container.Names.Hosts = []*api.Host{{Address: "10.7.0.2", Names: []string{"islet", "islet.test"}}}
@@ -43,7 +43,7 @@ func TestLimits(t *testing.T) {
 			}
 		}})
 	t.Run("limits", g.testLimits)
-	t.Run("network", g.testNetwork)
+	t.Run("network 155 157 158 159 160 164", g.testNetwork)
 	t.Run("forward", g.testForward)
 	t.Run("mounts", g.testMounts)
 	t.Run("memory", g.testMemory)
@@ -64,9 +64,43 @@ func (g *guest) testNetwork(t *testing.T) {
 	g.want(t, "ip -o -6 addr show eth0 scope global | grep -c -E 'fd07::2/64.*tentative'; ip -6 addr show eth0 | grep -c fd07::2/64", "0\n1")
 	g.want(t, "cat /sys/class/net/eth0/mtu /proc/sys/net/ipv6/conf/eth0/accept_ra", "1400\n0")
 	g.want(t, "ip route | awk '/^default/ {print $3, $5}'", "10.7.0.1 eth0")
+	g.want(t, "ip -6 route | awk '/^default/ {print $3, $5}'", "fd07::1 eth0")
 	g.want(t, "ping -c 1 -W 5 127.0.0.1 > /dev/null && echo up", "up")
 	g.want(t, "cat /etc/resolv.conf", "nameserver 10.7.0.1\nnameserver fd07::1\nsearch a.test b.test\noptions ndots:2")
 	g.want(t, "tail -n 1 /etc/hosts; cat /proc/sys/kernel/domainname", "10.7.0.2\tislet islet.test\ntest")
+}
+
+// TestGateways has gateways that are in no subnet of the machine's, and machines
+// with IPv6 alone, for several containers.
+func TestGateways(t *testing.T) {
+	image := newImage(t, nil)
+	for _, test := range []struct {
+		name                string
+		addresses, gateways []string
+		v4, v6              string
+	}{
+		{"outside 161", []string{"10.7.0.2/24", "fd00::2/120"}, []string{"10.9.0.1", "fd01::1"},
+			"10.9.0.1 dev eth0 scope link\ndefault via 10.9.0.1 dev eth0", "fd01::1 dev eth0\ndefault via fd01::1 dev eth0"},
+		{"IPv6 alone 162", []string{"fd00::2/64"}, []string{"fd00::1"}, "", "default via fd00::1 dev eth0"},
+		{"IPv6 alone and outside 163 165", []string{"fd00::2/120"}, []string{"fd01::1"}, "", "fd01::1 dev eth0\ndefault via fd01::1 dev eth0"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g := boot(t, bootOptions{image: image, nics: []vm.NIC{{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, MTU: 1500, File: socketPair(t)}},
+				configure: func(r *api.ConfigureRequest) {
+					r.Interfaces = []*api.Interface{{Name: "eth0", Addresses: test.addresses, Gateways: test.gateways}}
+				}})
+			routes := func(family string) string {
+				return strings.TrimSpace(g.shell(t, "ip "+family+" route | grep -E '^(default|10.9|fd01)' | sed -e 's/ metric.*//' -e 's/ *$//' | sort").out)
+			}
+			if got := routes("-4"); got != test.v4 {
+				t.Errorf("IPv4: %q, want %q", got, test.v4)
+			}
+			if got := routes("-6"); got != strings.TrimSpace(test.v6) {
+				t.Errorf("IPv6: %q, want %q", got, test.v6)
+			}
+			g.want(t, "ip -o -6 addr show eth0 scope global | grep -c fd00::2", "1")
+		})
+	}
 }
 
 func (g *guest) testForward(t *testing.T) {

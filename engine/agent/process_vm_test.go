@@ -3,11 +3,17 @@
 package agent_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/engine/agent"
 	"github.com/skerry-app/skerry/guest/api"
@@ -31,14 +37,15 @@ func TestContainer(t *testing.T) {
 		{"files", (*guest).testFiles},
 		{"protection", (*guest).testProtection},
 		{"input", (*guest).testInput},
-		{"output", (*guest).testOutput},
-		{"parallel", (*guest).testParallel},
+		{"output 18", (*guest).testOutput},
+		{"parallel 140 141", (*guest).testParallel},
+		{"stat 28", (*guest).testStat},
 		{"inherited streams", (*guest).testInheritedStreams},
 		{"unexpected stream", (*guest).testUnexpectedStream},
 		{"vsock", (*guest).testVsock},
 		{"terminal", (*guest).testTerminal},
 		{"terminal at its end", (*guest).testTerminalEnd},
-		{"delete", (*guest).testDelete},
+		{"delete 20", (*guest).testDelete},
 		{"wait", (*guest).testWait},
 		{"concurrent use", (*guest).testConcurrentUse},
 		{"orphans", (*guest).testOrphans},
@@ -257,16 +264,40 @@ func (g *guest) testProtection(t *testing.T) {
 
 // testParallel runs many processes at once, each with data of its own.
 func (g *guest) testParallel(t *testing.T) {
-	const processes = 50
+	const processes, size = 81, 20 << 20
+	ctx := deadline(t)
+	sum := strings.Fields(g.shell(t, fmt.Sprintf("head -c %d /dev/urandom > /tmp/noise; sha256sum /tmp/noise", size)).out)[0]
 	var wg sync.WaitGroup
 	for i := range processes {
-		data := strings.Repeat(fmt.Sprintf("process %d;", i), 2<<20/11)
 		wg.Go(func() {
-			r := g.run(t, &api.Process{Args: []string{"cat"}}, strings.NewReader(data))
-			if r.out != data || r.Code != 0 {
-				t.Errorf("process %d: %d bytes of %d, status %d, %s", i, len(r.out), len(data), r.Code, r.err)
+			p := g.start(t, &api.Process{Args: []string{"cat", "/tmp/noise"}}, agent.Stdio{Stdout: true})
+			h := sha256.New()
+			n, err := io.Copy(h, p.Stdout)
+			e, werr := p.Wait(ctx)
+			if got := hex.EncodeToString(h.Sum(nil)); n != size || got != sum || e.Code != 0 || err != nil || werr != nil {
+				t.Errorf("process %d: %d bytes of %d, %s instead of %s, status %d, %v %v", i, n, size, got, sum, e.Code, err, werr)
 			}
+			must(t, p.Delete(ctx))
 		})
 	}
 	wg.Wait()
+	g.want(t, "rm /tmp/noise; echo gone", "gone")
+}
+
+func (g *guest) testStat(t *testing.T) {
+	g.want(t, "mkdir -p /tmp/stat && cd /tmp/stat && echo hello world > file && ln -s file link && mkfifo fifo && echo made", "made")
+	for _, test := range []struct {
+		path string
+		kind uint32
+		size int64
+		link string
+	}{{"file", unix.S_IFREG, 12, ""}, {"", unix.S_IFDIR, -1, ""}, {"link", unix.S_IFLNK, -1, "/tmp/stat/file"}, {"fifo", unix.S_IFIFO, 0, ""}} {
+		st, err := g.client.StatFile(deadline(t), "/tmp/stat/"+test.path)
+		if err != nil || st.Mode&unix.S_IFMT != test.kind || test.size >= 0 && st.Size != test.size || st.LinkTarget != test.link {
+			t.Errorf("%s: %v %v", test.path, st, err)
+		}
+	}
+	if _, err := g.client.StatFile(deadline(t), "/tmp/stat/absent"); !errdefs.IsNotFound(err) {
+		t.Errorf("what is not there: %v", err)
+	}
 }

@@ -1092,7 +1092,7 @@ type Interface struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`           // eth0
 	Addresses     []string               `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"` // CIDR: 10.1.2.3/24
-	Gateway       string                 `protobuf:"bytes,3,opt,name=gateway,proto3" json:"gateway,omitempty"`     // empty: no default route
+	Gateways      []string               `protobuf:"bytes,3,rep,name=gateways,proto3" json:"gateways,omitempty"`   // by which default routes lead, at most one of each family
 	Mtu           uint32                 `protobuf:"varint,4,opt,name=mtu,proto3" json:"mtu,omitempty"`            // 0: leave
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1142,11 +1142,11 @@ func (x *Interface) GetAddresses() []string {
 	return nil
 }
 
-func (x *Interface) GetGateway() string {
+func (x *Interface) GetGateways() []string {
 	if x != nil {
-		return x.Gateway
+		return x.Gateways
 	}
-	return ""
+	return nil
 }
 
 func (x *Interface) GetMtu() uint32 {
@@ -3814,6 +3814,286 @@ func (*WriteFilesResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_rawDescGZIP(), []int{58}
 }
 
+type FreezeFilesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Limit         *durationpb.Duration   `protobuf:"bytes,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreezeFilesRequest) Reset() {
+	*x = FreezeFilesRequest{}
+	mi := &file_agent_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreezeFilesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreezeFilesRequest) ProtoMessage() {}
+
+func (x *FreezeFilesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreezeFilesRequest.ProtoReflect.Descriptor instead.
+func (*FreezeFilesRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *FreezeFilesRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *FreezeFilesRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FreezeFilesRequest) GetLimit() *durationpb.Duration {
+	if x != nil {
+		return x.Limit
+	}
+	return nil
+}
+
+type FreezeFilesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreezeFilesResponse) Reset() {
+	*x = FreezeFilesResponse{}
+	mi := &file_agent_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreezeFilesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreezeFilesResponse) ProtoMessage() {}
+
+func (x *FreezeFilesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreezeFilesResponse.ProtoReflect.Descriptor instead.
+func (*FreezeFilesResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{60}
+}
+
+type ThawFilesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThawFilesRequest) Reset() {
+	*x = ThawFilesRequest{}
+	mi := &file_agent_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThawFilesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThawFilesRequest) ProtoMessage() {}
+
+func (x *ThawFilesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThawFilesRequest.ProtoReflect.Descriptor instead.
+func (*ThawFilesRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *ThawFilesRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *ThawFilesRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type ThawFilesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThawFilesResponse) Reset() {
+	*x = ThawFilesResponse{}
+	mi := &file_agent_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThawFilesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThawFilesResponse) ProtoMessage() {}
+
+func (x *ThawFilesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThawFilesResponse.ProtoReflect.Descriptor instead.
+func (*ThawFilesResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{62}
+}
+
+type TrimFilesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,50,opt,name=container,proto3" json:"container,omitempty"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrimFilesRequest) Reset() {
+	*x = TrimFilesRequest{}
+	mi := &file_agent_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrimFilesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrimFilesRequest) ProtoMessage() {}
+
+func (x *TrimFilesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrimFilesRequest.ProtoReflect.Descriptor instead.
+func (*TrimFilesRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *TrimFilesRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *TrimFilesRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type TrimFilesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bytes         uint64                 `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"` // told to be unused
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrimFilesResponse) Reset() {
+	*x = TrimFilesResponse{}
+	mi := &file_agent_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrimFilesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrimFilesResponse) ProtoMessage() {}
+
+func (x *TrimFilesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrimFilesResponse.ProtoReflect.Descriptor instead.
+func (*TrimFilesResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *TrimFilesResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 type ShutdownRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3822,7 +4102,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3834,7 +4114,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3847,7 +4127,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{59}
+	return file_agent_proto_rawDescGZIP(), []int{65}
 }
 
 type ShutdownResponse struct {
@@ -3858,7 +4138,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3870,7 +4150,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3883,7 +4163,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{60}
+	return file_agent_proto_rawDescGZIP(), []int{66}
 }
 
 var File_agent_proto protoreflect.FileDescriptor
@@ -3977,11 +4257,11 @@ const file_agent_proto_rawDesc = "" +
 	" \x01(\tR\asubpath\x12\x1f\n" +
 	"\vfile_system\x18\v \x01(\tR\n" +
 	"fileSystem\x12\x1a\n" +
-	"\bpopulate\x18\f \x01(\bR\bpopulate\"i\n" +
+	"\bpopulate\x18\f \x01(\bR\bpopulate\"k\n" +
 	"\tInterface\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
-	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x18\n" +
-	"\agateway\x18\x03 \x01(\tR\agateway\x12\x10\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x1a\n" +
+	"\bgateways\x18\x03 \x03(\tR\bgateways\x12\x10\n" +
 	"\x03mtu\x18\x04 \x01(\rR\x03mtu\"\xc4\x01\n" +
 	"\x05Names\x12\x1a\n" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12\x1e\n" +
@@ -4201,9 +4481,23 @@ const file_agent_proto_rawDesc = "" +
 	"\x06stream\x18\x02 \x01(\x04R\x06stream\x12\x1d\n" +
 	"\n" +
 	"keep_kinds\x18\x03 \x01(\bR\tkeepKinds\"\x14\n" +
-	"\x12WriteFilesResponse\"\x11\n" +
+	"\x12WriteFilesResponse\"w\n" +
+	"\x12FreezeFilesRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12/\n" +
+	"\x05limit\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05limit\"\x15\n" +
+	"\x13FreezeFilesResponse\"D\n" +
+	"\x10ThawFilesRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\"\x13\n" +
+	"\x11ThawFilesResponse\"D\n" +
+	"\x10TrimFilesRequest\x12\x1c\n" +
+	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\")\n" +
+	"\x11TrimFilesResponse\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\"\x11\n" +
 	"\x0fShutdownRequest\"\x12\n" +
-	"\x10ShutdownResponse2\x93\r\n" +
+	"\x10ShutdownResponse2\x95\x0f\n" +
 	"\x05Agent\x12C\n" +
 	"\x04Info\x12\x1c.skerry.guest.v1.InfoRequest\x1a\x1d.skerry.guest.v1.InfoResponse\x12R\n" +
 	"\tConfigure\x12!.skerry.guest.v1.ConfigureRequest\x1a\".skerry.guest.v1.ConfigureResponse\x12[\n" +
@@ -4224,7 +4518,10 @@ const file_agent_proto_rawDesc = "" +
 	"\bStatFile\x12 .skerry.guest.v1.StatFileRequest\x1a!.skerry.guest.v1.StatFileResponse\x12R\n" +
 	"\tReadFiles\x12!.skerry.guest.v1.ReadFilesRequest\x1a\".skerry.guest.v1.ReadFilesResponse\x12U\n" +
 	"\n" +
-	"WriteFiles\x12\".skerry.guest.v1.WriteFilesRequest\x1a#.skerry.guest.v1.WriteFilesResponse\x12O\n" +
+	"WriteFiles\x12\".skerry.guest.v1.WriteFilesRequest\x1a#.skerry.guest.v1.WriteFilesResponse\x12X\n" +
+	"\vFreezeFiles\x12#.skerry.guest.v1.FreezeFilesRequest\x1a$.skerry.guest.v1.FreezeFilesResponse\x12R\n" +
+	"\tThawFiles\x12!.skerry.guest.v1.ThawFilesRequest\x1a\".skerry.guest.v1.ThawFilesResponse\x12R\n" +
+	"\tTrimFiles\x12!.skerry.guest.v1.TrimFilesRequest\x1a\".skerry.guest.v1.TrimFilesResponse\x12O\n" +
 	"\bShutdown\x12 .skerry.guest.v1.ShutdownRequest\x1a!.skerry.guest.v1.ShutdownResponseB(Z&github.com/skerry-app/skerry/guest/apib\x06proto3"
 
 var (
@@ -4239,7 +4536,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 	return file_agent_proto_rawDescData
 }
 
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_agent_proto_goTypes = []any{
 	(*InfoRequest)(nil),             // 0: skerry.guest.v1.InfoRequest
 	(*InfoResponse)(nil),            // 1: skerry.guest.v1.InfoResponse
@@ -4300,22 +4597,28 @@ var file_agent_proto_goTypes = []any{
 	(*ReadFilesResponse)(nil),       // 56: skerry.guest.v1.ReadFilesResponse
 	(*WriteFilesRequest)(nil),       // 57: skerry.guest.v1.WriteFilesRequest
 	(*WriteFilesResponse)(nil),      // 58: skerry.guest.v1.WriteFilesResponse
-	(*ShutdownRequest)(nil),         // 59: skerry.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),        // 60: skerry.guest.v1.ShutdownResponse
-	nil,                             // 61: skerry.guest.v1.Container.SysctlsEntry
-	nil,                             // 62: skerry.guest.v1.MemoryStatistics.DetailsEntry
-	(*timestamppb.Timestamp)(nil),   // 63: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 64: google.protobuf.Duration
+	(*FreezeFilesRequest)(nil),      // 59: skerry.guest.v1.FreezeFilesRequest
+	(*FreezeFilesResponse)(nil),     // 60: skerry.guest.v1.FreezeFilesResponse
+	(*ThawFilesRequest)(nil),        // 61: skerry.guest.v1.ThawFilesRequest
+	(*ThawFilesResponse)(nil),       // 62: skerry.guest.v1.ThawFilesResponse
+	(*TrimFilesRequest)(nil),        // 63: skerry.guest.v1.TrimFilesRequest
+	(*TrimFilesResponse)(nil),       // 64: skerry.guest.v1.TrimFilesResponse
+	(*ShutdownRequest)(nil),         // 65: skerry.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),        // 66: skerry.guest.v1.ShutdownResponse
+	nil,                             // 67: skerry.guest.v1.Container.SysctlsEntry
+	nil,                             // 68: skerry.guest.v1.MemoryStatistics.DetailsEntry
+	(*timestamppb.Timestamp)(nil),   // 69: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 70: google.protobuf.Duration
 }
 var file_agent_proto_depIdxs = []int32{
-	63, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
+	69, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
 	17, // 1: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
 	4,  // 2: skerry.guest.v1.ConfigureRequest.translators:type_name -> skerry.guest.v1.Translator
 	3,  // 3: skerry.guest.v1.ConfigureRequest.container:type_name -> skerry.guest.v1.Container
 	14, // 4: skerry.guest.v1.Container.root:type_name -> skerry.guest.v1.Root
 	16, // 5: skerry.guest.v1.Container.mounts:type_name -> skerry.guest.v1.Mount
 	18, // 6: skerry.guest.v1.Container.names:type_name -> skerry.guest.v1.Names
-	61, // 7: skerry.guest.v1.Container.sysctls:type_name -> skerry.guest.v1.Container.SysctlsEntry
+	67, // 7: skerry.guest.v1.Container.sysctls:type_name -> skerry.guest.v1.Container.SysctlsEntry
 	20, // 8: skerry.guest.v1.Container.resources:type_name -> skerry.guest.v1.Resources
 	22, // 9: skerry.guest.v1.Container.process:type_name -> skerry.guest.v1.Process
 	5,  // 10: skerry.guest.v1.Container.masked_paths:type_name -> skerry.guest.v1.Paths
@@ -4328,10 +4631,10 @@ var file_agent_proto_depIdxs = []int32{
 	23, // 17: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
 	24, // 18: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
 	22, // 19: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
-	63, // 20: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
+	69, // 20: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
 	39, // 21: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
-	63, // 22: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
-	63, // 23: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
+	69, // 22: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
+	69, // 23: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
 	42, // 24: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
 	43, // 25: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
 	44, // 26: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
@@ -4340,55 +4643,62 @@ var file_agent_proto_depIdxs = []int32{
 	47, // 29: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
 	47, // 30: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
 	47, // 31: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
-	62, // 32: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
+	68, // 32: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
 	48, // 33: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
 	48, // 34: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
-	63, // 35: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
-	64, // 36: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
-	63, // 37: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
-	0,  // 38: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
-	2,  // 39: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
-	8,  // 40: skerry.guest.v1.Agent.AddContainer:input_type -> skerry.guest.v1.AddContainerRequest
-	10, // 41: skerry.guest.v1.Agent.RemoveContainer:input_type -> skerry.guest.v1.RemoveContainerRequest
-	12, // 42: skerry.guest.v1.Agent.PauseContainer:input_type -> skerry.guest.v1.PauseContainerRequest
-	25, // 43: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
-	27, // 44: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
-	29, // 45: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
-	31, // 46: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
-	33, // 47: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
-	35, // 48: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
-	37, // 49: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
-	40, // 50: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
-	49, // 51: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
-	51, // 52: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
-	53, // 53: skerry.guest.v1.Agent.StatFile:input_type -> skerry.guest.v1.StatFileRequest
-	55, // 54: skerry.guest.v1.Agent.ReadFiles:input_type -> skerry.guest.v1.ReadFilesRequest
-	57, // 55: skerry.guest.v1.Agent.WriteFiles:input_type -> skerry.guest.v1.WriteFilesRequest
-	59, // 56: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
-	1,  // 57: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
-	7,  // 58: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
-	9,  // 59: skerry.guest.v1.Agent.AddContainer:output_type -> skerry.guest.v1.AddContainerResponse
-	11, // 60: skerry.guest.v1.Agent.RemoveContainer:output_type -> skerry.guest.v1.RemoveContainerResponse
-	13, // 61: skerry.guest.v1.Agent.PauseContainer:output_type -> skerry.guest.v1.PauseContainerResponse
-	26, // 62: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
-	28, // 63: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
-	30, // 64: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
-	32, // 65: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
-	34, // 66: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
-	36, // 67: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
-	38, // 68: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
-	41, // 69: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
-	50, // 70: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
-	52, // 71: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
-	54, // 72: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
-	56, // 73: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
-	58, // 74: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
-	60, // 75: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
-	57, // [57:76] is the sub-list for method output_type
-	38, // [38:57] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	69, // 35: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
+	70, // 36: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
+	69, // 37: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
+	70, // 38: skerry.guest.v1.FreezeFilesRequest.limit:type_name -> google.protobuf.Duration
+	0,  // 39: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
+	2,  // 40: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
+	8,  // 41: skerry.guest.v1.Agent.AddContainer:input_type -> skerry.guest.v1.AddContainerRequest
+	10, // 42: skerry.guest.v1.Agent.RemoveContainer:input_type -> skerry.guest.v1.RemoveContainerRequest
+	12, // 43: skerry.guest.v1.Agent.PauseContainer:input_type -> skerry.guest.v1.PauseContainerRequest
+	25, // 44: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
+	27, // 45: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
+	29, // 46: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
+	31, // 47: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
+	33, // 48: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
+	35, // 49: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
+	37, // 50: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
+	40, // 51: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
+	49, // 52: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
+	51, // 53: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
+	53, // 54: skerry.guest.v1.Agent.StatFile:input_type -> skerry.guest.v1.StatFileRequest
+	55, // 55: skerry.guest.v1.Agent.ReadFiles:input_type -> skerry.guest.v1.ReadFilesRequest
+	57, // 56: skerry.guest.v1.Agent.WriteFiles:input_type -> skerry.guest.v1.WriteFilesRequest
+	59, // 57: skerry.guest.v1.Agent.FreezeFiles:input_type -> skerry.guest.v1.FreezeFilesRequest
+	61, // 58: skerry.guest.v1.Agent.ThawFiles:input_type -> skerry.guest.v1.ThawFilesRequest
+	63, // 59: skerry.guest.v1.Agent.TrimFiles:input_type -> skerry.guest.v1.TrimFilesRequest
+	65, // 60: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
+	1,  // 61: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
+	7,  // 62: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
+	9,  // 63: skerry.guest.v1.Agent.AddContainer:output_type -> skerry.guest.v1.AddContainerResponse
+	11, // 64: skerry.guest.v1.Agent.RemoveContainer:output_type -> skerry.guest.v1.RemoveContainerResponse
+	13, // 65: skerry.guest.v1.Agent.PauseContainer:output_type -> skerry.guest.v1.PauseContainerResponse
+	26, // 66: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
+	28, // 67: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
+	30, // 68: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
+	32, // 69: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
+	34, // 70: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
+	36, // 71: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
+	38, // 72: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
+	41, // 73: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
+	50, // 74: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
+	52, // 75: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
+	54, // 76: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
+	56, // 77: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
+	58, // 78: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
+	60, // 79: skerry.guest.v1.Agent.FreezeFiles:output_type -> skerry.guest.v1.FreezeFilesResponse
+	62, // 80: skerry.guest.v1.Agent.ThawFiles:output_type -> skerry.guest.v1.ThawFilesResponse
+	64, // 81: skerry.guest.v1.Agent.TrimFiles:output_type -> skerry.guest.v1.TrimFilesResponse
+	66, // 82: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
+	61, // [61:83] is the sub-list for method output_type
+	39, // [39:61] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -4403,7 +4713,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   63,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

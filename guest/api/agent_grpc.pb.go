@@ -41,6 +41,9 @@ const (
 	Agent_StatFile_FullMethodName        = "/skerry.guest.v1.Agent/StatFile"
 	Agent_ReadFiles_FullMethodName       = "/skerry.guest.v1.Agent/ReadFiles"
 	Agent_WriteFiles_FullMethodName      = "/skerry.guest.v1.Agent/WriteFiles"
+	Agent_FreezeFiles_FullMethodName     = "/skerry.guest.v1.Agent/FreezeFiles"
+	Agent_ThawFiles_FullMethodName       = "/skerry.guest.v1.Agent/ThawFiles"
+	Agent_TrimFiles_FullMethodName       = "/skerry.guest.v1.Agent/TrimFiles"
 	Agent_Shutdown_FullMethodName        = "/skerry.guest.v1.Agent/Shutdown"
 )
 
@@ -96,6 +99,12 @@ type AgentClient interface {
 	StatFile(ctx context.Context, in *StatFileRequest, opts ...grpc.CallOption) (*StatFileResponse, error)
 	ReadFiles(ctx context.Context, in *ReadFilesRequest, opts ...grpc.CallOption) (*ReadFilesResponse, error)
 	WriteFiles(ctx context.Context, in *WriteFilesRequest, opts ...grpc.CallOption) (*WriteFilesResponse, error)
+	// FreezeFiles holds up all writing to the file system at a path of the
+	// container and has it complete on its disk, until ThawFiles, or for as long
+	// as the request says. TrimFiles tells the disk what is not in use.
+	FreezeFiles(ctx context.Context, in *FreezeFilesRequest, opts ...grpc.CallOption) (*FreezeFilesResponse, error)
+	ThawFiles(ctx context.Context, in *ThawFilesRequest, opts ...grpc.CallOption) (*ThawFilesResponse, error)
+	TrimFiles(ctx context.Context, in *TrimFilesRequest, opts ...grpc.CallOption) (*TrimFilesResponse, error)
 	// Shutdown removes all containers and then answers; after that the host may
 	// cut the power.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
@@ -298,6 +307,36 @@ func (c *agentClient) WriteFiles(ctx context.Context, in *WriteFilesRequest, opt
 	return out, nil
 }
 
+func (c *agentClient) FreezeFiles(ctx context.Context, in *FreezeFilesRequest, opts ...grpc.CallOption) (*FreezeFilesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FreezeFilesResponse)
+	err := c.cc.Invoke(ctx, Agent_FreezeFiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) ThawFiles(ctx context.Context, in *ThawFilesRequest, opts ...grpc.CallOption) (*ThawFilesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ThawFilesResponse)
+	err := c.cc.Invoke(ctx, Agent_ThawFiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) TrimFiles(ctx context.Context, in *TrimFilesRequest, opts ...grpc.CallOption) (*TrimFilesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TrimFilesResponse)
+	err := c.cc.Invoke(ctx, Agent_TrimFiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *agentClient) Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ShutdownResponse)
@@ -360,6 +399,12 @@ type AgentServer interface {
 	StatFile(context.Context, *StatFileRequest) (*StatFileResponse, error)
 	ReadFiles(context.Context, *ReadFilesRequest) (*ReadFilesResponse, error)
 	WriteFiles(context.Context, *WriteFilesRequest) (*WriteFilesResponse, error)
+	// FreezeFiles holds up all writing to the file system at a path of the
+	// container and has it complete on its disk, until ThawFiles, or for as long
+	// as the request says. TrimFiles tells the disk what is not in use.
+	FreezeFiles(context.Context, *FreezeFilesRequest) (*FreezeFilesResponse, error)
+	ThawFiles(context.Context, *ThawFilesRequest) (*ThawFilesResponse, error)
+	TrimFiles(context.Context, *TrimFilesRequest) (*TrimFilesResponse, error)
 	// Shutdown removes all containers and then answers; after that the host may
 	// cut the power.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
@@ -426,6 +471,15 @@ func (UnimplementedAgentServer) ReadFiles(context.Context, *ReadFilesRequest) (*
 }
 func (UnimplementedAgentServer) WriteFiles(context.Context, *WriteFilesRequest) (*WriteFilesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WriteFiles not implemented")
+}
+func (UnimplementedAgentServer) FreezeFiles(context.Context, *FreezeFilesRequest) (*FreezeFilesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FreezeFiles not implemented")
+}
+func (UnimplementedAgentServer) ThawFiles(context.Context, *ThawFilesRequest) (*ThawFilesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ThawFiles not implemented")
+}
+func (UnimplementedAgentServer) TrimFiles(context.Context, *TrimFilesRequest) (*TrimFilesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TrimFiles not implemented")
 }
 func (UnimplementedAgentServer) Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
@@ -768,6 +822,60 @@ func _Agent_WriteFiles_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Agent_FreezeFiles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FreezeFilesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).FreezeFiles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_FreezeFiles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).FreezeFiles(ctx, req.(*FreezeFilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_ThawFiles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ThawFilesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).ThawFiles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_ThawFiles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).ThawFiles(ctx, req.(*ThawFilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_TrimFiles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TrimFilesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).TrimFiles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_TrimFiles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).TrimFiles(ctx, req.(*TrimFilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Agent_Shutdown_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ShutdownRequest)
 	if err := dec(in); err != nil {
@@ -860,6 +968,18 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WriteFiles",
 			Handler:    _Agent_WriteFiles_Handler,
+		},
+		{
+			MethodName: "FreezeFiles",
+			Handler:    _Agent_FreezeFiles_Handler,
+		},
+		{
+			MethodName: "ThawFiles",
+			Handler:    _Agent_ThawFiles_Handler,
+		},
+		{
+			MethodName: "TrimFiles",
+			Handler:    _Agent_TrimFiles_Handler,
 		},
 		{
 			MethodName: "Shutdown",

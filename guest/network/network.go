@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -44,8 +45,7 @@ func configure(i *api.Interface) error {
 	if err != nil {
 		return err
 	}
-	onLink := false
-	gateway := net.ParseIP(i.Gateway)
+	var subnets []*net.IPNet
 	for _, text := range i.Addresses {
 		address, err := netlink.ParseAddr(text)
 		if err != nil {
@@ -57,20 +57,36 @@ func configure(i *api.Interface) error {
 		if err := netlink.AddrAdd(link, address); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("add address %s: %w", text, err)
 		}
-		onLink = onLink || (gateway != nil && address.Contains(gateway))
+		subnets = append(subnets, address.IPNet)
 	}
-	if i.Gateway == "" {
-		return nil
+	for _, text := range i.Gateways {
+		if err := routeBy(link, text, subnets); err != nil {
+			return fmt.Errorf("default route by %s: %w", text, err)
+		}
 	}
+	return nil
+}
+
+// routeBy makes a gateway the default route of its family. One that is in none
+// of the subnets needs a route of its own first, straight to the link.
+func routeBy(link netlink.Link, text string, subnets []*net.IPNet) error {
+	gateway := net.ParseIP(text)
 	if gateway == nil {
-		return fmt.Errorf("gateway %q is not an address", i.Gateway)
+		return errors.New("it is not an address")
 	}
-	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway}
-	if !onLink {
-		route.Flags = int(netlink.FLAG_ONLINK)
+	index := link.Attrs().Index
+	if !slices.ContainsFunc(subnets, func(n *net.IPNet) bool { return n.Contains(gateway) }) {
+		bits := 8 * len(gateway)
+		if v4 := gateway.To4(); v4 != nil {
+			gateway, bits = v4, 8*len(v4)
+		}
+		alone := &net.IPNet{IP: gateway, Mask: net.CIDRMask(bits, bits)}
+		if err := netlink.RouteAdd(&netlink.Route{LinkIndex: index, Dst: alone, Scope: netlink.SCOPE_LINK}); err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("route to itself: %w", err)
+		}
 	}
-	if err := netlink.RouteAdd(route); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("add default route by %s: %w", i.Gateway, err)
+	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: index, Gw: gateway}); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
 	}
 	return nil
 }

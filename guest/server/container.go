@@ -35,6 +35,7 @@ type container struct {
 	table *process.Table
 	disks []string // that it uses, by serial
 
+	scratch   string         // the serial of the one that its root is written to
 	listeners []net.Listener // of sockets that stand for the host's
 }
 
@@ -64,7 +65,7 @@ func (s *Server) add(ctx context.Context, spec *api.Container) error {
 	if err := s.reserve(spec.Id); err != nil {
 		return err
 	}
-	c := &container{id: spec.Id}
+	c := &container{id: spec.Id, scratch: spec.Root.ScratchDisk}
 	err := c.prepare(ctx, s, spec)
 	if err != nil {
 		err = failed(errors.Join(err, c.remove(context.WithoutCancel(ctx), s)))
@@ -213,6 +214,7 @@ func sortedMounts(mounts []*api.Mount) []*api.Mount {
 // remove ends the container, however far it has come, and lets go of all that it
 // has.
 func (c *container) remove(ctx context.Context, s *Server) error {
+	s.thawAll()
 	var errs []error
 	for _, l := range c.listeners {
 		errs = append(errs, l.Close())

@@ -50,11 +50,12 @@ type Server struct {
 	firstTaken bool
 	address    string                // of the machine's first interface
 	containers map[string]*container // nil while one is being made or removed
+	frozen     map[uint64]*frozen    // file systems, by device
 }
 
 // New returns a server.
 func New(o Options) *Server {
-	return &Server{Options: o, containers: map[string]*container{}, sharedPIDs: sync.OnceValues(holdPIDs)}
+	return &Server{Options: o, containers: map[string]*container{}, frozen: map[uint64]*frozen{}, sharedPIDs: sync.OnceValues(holdPIDs)}
 }
 
 // Info implements api.AgentServer.

@@ -4,6 +4,10 @@
 // command for.
 //
 //	inside manifest DIR    write what the kernel says of everything below, as gob
+//	inside send SOCKET     send the standard input to a unix socket, and print
+//	                       what comes back after its end
+//	inside echo SOCKET     serve a unix socket: send back what has come, after
+//	                       its end, and " back"
 //	inside grow DEVICE     grow the ext4 file system on a disk to the disk's size,
 //	                       while it is mounted, and print how many bytes it has
 package main
@@ -12,6 +16,8 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"unsafe"
 
@@ -29,16 +35,53 @@ func main() {
 
 func run(args []string) error {
 	if len(args) != 2 {
-		return errors.New("usage: inside manifest|grow ARGUMENT")
+		return errors.New("usage: inside manifest|grow|send|echo ARGUMENT")
 	}
-	if args[0] == "grow" {
+	switch args[0] {
+	case "grow":
 		return grow(args[1])
+	case "send":
+		return send(args[1])
+	case "echo":
+		return echo(args[1])
 	}
 	m, err := ext4test.Read(args[1])
 	if err != nil {
 		return err
 	}
 	return gob.NewEncoder(os.Stdout).Encode(m)
+}
+
+func send(socket string) error {
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	go func() {
+		io.Copy(c, os.Stdin)
+		c.(*net.UnixConn).CloseWrite()
+	}()
+	_, err = io.Copy(os.Stdout, c)
+	return err
+}
+
+func echo(socket string) error {
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return err
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer c.Close()
+			all, _ := io.ReadAll(c)
+			c.Write(append(all, " back"...))
+		}()
+	}
 }
 
 // resizeFS is EXT4_IOC_RESIZE_FS, _IOW('f', 16, __u64)

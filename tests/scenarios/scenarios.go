@@ -92,7 +92,7 @@ var absent = map[int]string{
 	17: "Apple's two ways to write a configuration in Swift",
 	49: "scratch disks are made with the default journal; its mode is not the user's to choose",
 	50: "as 49", 51: "as 49",
-	80:  "what a machine has beyond its container is not the user's to choose",
+	42:  "as docker has it, a copy makes no parents",
 	111: noPodLevel, 112: noPodLevel, 113: noPodLevel, 114: noPodLevel, 115: noPodLevel, 116: noPodLevel,
 	126: "a volume that is not there is made, as docker does",
 	127: "volumes are named where they are used: none can be defined twice",

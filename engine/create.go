@@ -56,6 +56,16 @@ func (e *Engine) Create(ctx context.Context, s Spec) (*Container, error) {
 	if err := makeSources(s.Mounts); err != nil {
 		return nil, err
 	}
+	if s.Health == nil {
+		if s.Health, err = e.images.HealthCheck(img); err != nil {
+			return nil, fmt.Errorf("image %s: %w", s.Image, err)
+		}
+		if err := checkHealth(s.Health); err != nil {
+			e.log.Warn("the image's health check is left out", "image", s.Image, "error", err)
+			s.Health = nil
+		}
+	}
+	s.Health = completeHealth(s.Health)
 	id := newID()
 	s.complete(id, e.defaultCPUs())
 	if err := s.checkResources(); err != nil {
@@ -188,6 +198,9 @@ func (s *Spec) check() error {
 	}
 	if s.Umask != nil && *s.Umask > 0o777 {
 		return bad("umask %o: use 0 to 777", *s.Umask)
+	}
+	if err := checkHealth(s.Health); err != nil {
+		return err
 	}
 	if err := checkSockets(s.Sockets); err != nil {
 		return err

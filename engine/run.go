@@ -66,6 +66,7 @@ func (r *run) place() (*Endpoint, []Port) {
 // supervise waits for the end of a started run, clears up and tells.
 func (r *run) supervise() {
 	go r.watch()
+	go r.watchHealth()
 	exit := r.await()
 	r.clock.lap("run")
 	r.log.Debug("process ended", "code", exit.Code, "error", exit.Error)

@@ -41,6 +41,8 @@ type Spec struct {
 	Sockets  []Socket
 	SSHAgent string // socket of the host's SSH agent, for the container's processes; empty: none
 
+	Health *HealthCheck // nil: the image's; with the test NONE: none
+
 	Labels      map[string]string
 	AutoRemove  bool
 	Privileged  bool   // inside its own machine only

@@ -220,7 +220,7 @@ func networkName(s Spec) string {
 // began marks the container as running.
 func (c *Container) began(r *run) {
 	c.update(func(rec *record) {
-		rec.State = State{Status: StatusRunning, StartedAt: time.Now(), FinishedAt: rec.State.FinishedAt, Phases: r.clock.laps()}
+		rec.State = State{Status: StatusRunning, Health: startHealth(rec.Spec.Health), StartedAt: time.Now(), FinishedAt: rec.State.FinishedAt, Phases: r.clock.laps()}
 		close(r.live)
 	})
 	c.event("start", nil)

@@ -25,7 +25,8 @@ type State struct {
 	ExitCode   int    // of the last run
 	Error      string // why the last start or run failed, else empty
 	OOMKilled  bool
-	Pid        int // of the process that runs the machine, 0 when there is none
+	Pid        int     // of the process that runs the machine, 0 when there is none
+	Health     *Health // of the last run; nil without checks
 	StartedAt  time.Time
 	FinishedAt time.Time
 	Phases     []Phase // of the last start

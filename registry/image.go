@@ -11,6 +11,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -111,6 +112,18 @@ func (s *Store) Config(img Image) (ocispec.Image, error) {
 	}
 	c, err := s.readContent(e.manifest)
 	return c.image, err
+}
+
+// HealthCheck returns how the image says that its containers are checked: a field
+// that Docker has added to the configuration (moby/docker-image-spec, "HEALTHCHECK").
+// nil: not at all.
+func (s *Store) HealthCheck(img Image) (*dockerspec.HealthcheckConfig, error) {
+	e, err := s.entry(img.ID)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.readContent(e.manifest)
+	return c.health, err
 }
 
 // Layers returns an image's layers, the lowest first.

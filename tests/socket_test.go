@@ -107,7 +107,10 @@ func TestSSHAgent(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go agent.ServeAgent(keys, c)
+			go func() {
+				defer c.Close()
+				agent.ServeAgent(keys, c)
+			}()
 		}
 	}()
 	t.Setenv("SSH_AUTH_SOCK", socket)

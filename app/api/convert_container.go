@@ -59,7 +59,15 @@ func commandLine(path string, args []string) string {
 func statusText(s engine.State, now time.Time) string {
 	switch s.Status {
 	case engine.StatusRunning:
-		return "Up " + units.HumanDuration(now.Sub(s.StartedAt))
+		up := "Up " + units.HumanDuration(now.Sub(s.StartedAt))
+		switch h := s.Health; {
+		case h == nil:
+		case h.Status == engine.HealthStarting:
+			up += " (health: starting)"
+		default:
+			up += " (" + string(h.Status) + ")"
+		}
+		return up
 	case engine.StatusPaused:
 		return fmt.Sprintf("Up %s (Paused)", units.HumanDuration(now.Sub(s.StartedAt)))
 	case engine.StatusRemoving:
@@ -159,6 +167,17 @@ func toInspect(s engine.Snapshot, image *ocispec.ImageConfig) inspection {
 	return in
 }
 
+func toHealth(h *engine.Health) *container.Health {
+	if h == nil {
+		return nil
+	}
+	to := &container.Health{Status: container.HealthStatus(h.Status), FailingStreak: h.FailingStreak, Log: []*container.HealthcheckResult{}}
+	for _, r := range h.Log {
+		to.Log = append(to.Log, &container.HealthcheckResult{Start: r.Start, End: r.End, ExitCode: r.ExitCode, Output: r.Output})
+	}
+	return to
+}
+
 func toState(s engine.State) *container.State {
 	return &container.State{
 		Status:     container.ContainerState(s.Status),
@@ -169,6 +188,7 @@ func toState(s engine.State) *container.State {
 		Pid:        s.Pid,
 		ExitCode:   s.ExitCode,
 		Error:      s.Error,
+		Health:     toHealth(s.Health),
 		StartedAt:  s.StartedAt.UTC().Format(time.RFC3339Nano), // the zero time is "0001-01-01T00:00:00Z", as with Docker
 		FinishedAt: s.FinishedAt.UTC().Format(time.RFC3339Nano),
 	}
@@ -214,7 +234,7 @@ func toConfig(s engine.Snapshot, image *ocispec.ImageConfig) *container.Config {
 		AttachStdin: s.Spec.OpenStdin && s.Spec.StdinOnce,
 		Tty:         s.Spec.TTY, OpenStdin: s.Spec.OpenStdin, StdinOnce: s.Spec.StdinOnce,
 		Env: nonNil(s.Env), Image: s.Spec.Image, WorkingDir: s.WorkingDir,
-		Labels: nonNilMap(s.Spec.Labels), StopSignal: s.Spec.StopSignal,
+		Labels: nonNilMap(s.Spec.Labels), StopSignal: s.Spec.StopSignal, Healthcheck: s.Spec.Health,
 	}
 	c.Entrypoint, c.Cmd = splitCommand(s, image)
 	if s.Spec.StopTimeout != nil {

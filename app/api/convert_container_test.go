@@ -47,6 +47,8 @@ func TestStatusText(t *testing.T) {
 	}{
 		{engine.State{Status: engine.StatusCreated}, "Created"},
 		{engine.State{Status: engine.StatusRunning, StartedAt: now.Add(-5 * time.Second)}, "Up 5 seconds"},
+		{engine.State{Status: engine.StatusRunning, StartedAt: now.Add(-5 * time.Second), Health: &engine.Health{Status: engine.HealthHealthy}}, "Up 5 seconds (healthy)"},
+		{engine.State{Status: engine.StatusRunning, StartedAt: now.Add(-5 * time.Second), Health: &engine.Health{Status: engine.HealthStarting}}, "Up 5 seconds (health: starting)"},
 		{engine.State{Status: engine.StatusPaused, StartedAt: now.Add(-time.Hour)}, "Up About an hour (Paused)"},
 		{engine.State{Status: engine.StatusExited, FinishedAt: now.Add(-3 * time.Minute)}, "Exited (0) 3 minutes ago"},
 		{engine.State{Status: engine.StatusExited, ExitCode: 127, FinishedAt: now}, "Exited (127) Less than a second ago"},

@@ -50,7 +50,7 @@ func toSpec(req container.CreateRequest) (engine.Spec, error) {
 		Image: c.Image, Env: c.Env, WorkingDir: c.WorkingDir, User: c.User, Hostname: c.Hostname,
 		TTY: c.Tty, OpenStdin: c.OpenStdin, StdinOnce: c.StdinOnce,
 		Memory: h.Memory, ExtraHosts: h.ExtraHosts, Labels: maps.Clone(c.Labels),
-		AutoRemove: h.AutoRemove, Privileged: h.Privileged, ReadOnly: h.ReadonlyRootfs, StopSignal: c.StopSignal,
+		Health: c.Healthcheck, AutoRemove: h.AutoRemove, Privileged: h.Privileged, ReadOnly: h.ReadonlyRootfs, StopSignal: c.StopSignal,
 	}
 	if err := refuse(c, h); err != nil {
 		return spec, err

@@ -46,10 +46,8 @@ func mountFeatures(h *container.HostConfig) []feature {
 }
 
 func processFeatures(c *container.Config, h *container.HostConfig) []feature {
-	health := c.Healthcheck != nil && len(c.Healthcheck.Test) > 0 && c.Healthcheck.Test[0] != "NONE"
 	return []feature{
 		{"restart policies are", !h.RestartPolicy.IsNone()},
-		{"health checks are", health},
 		{"containers without a network are", c.NetworkDisabled},
 		{"links between containers are", len(h.Links) > 0},
 		{"annotations are", len(h.Annotations) > 0},

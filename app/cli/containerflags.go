@@ -41,6 +41,7 @@ type containerFlags struct {
 	stopSignal                          string
 	stopTimeout                         int
 	process                             processFlags
+	health                              healthFlags
 	mountFlags
 	flags *pflag.FlagSet
 }
@@ -80,6 +81,7 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 0, "seconds that stop waits before it kills; -1 for ever")
 	f.process.register(fs)
+	f.health.register(fs)
 	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount a directory or file of the host, or a volume: [source:]target[:ro]")
 	fs.StringArrayVar(&f.mounts, "mount", nil, "mount by key=value: type=bind|volume|tmpfs,source=...,target=...,readonly")
 	// -h is the host name, as docker has it; --help stays.
@@ -93,7 +95,6 @@ var laterFlags = []struct{ name, short, why string }{
 	{"restart", "", "restart policies are not supported yet"},
 	{"publish-all", "P", "publishing all ports is not supported yet; name them with -p"},
 	{"gpus", "", "GPUs are not supported"},
-	{"health-cmd", "", "health checks are not supported yet"},
 	{"memory-swappiness", "", "the kernel's second version of control groups has none"},
 	{"oom-kill-disable", "", "the kernel's second version of control groups cannot do it"},
 	{"blkio-weight", "", "weights of block I/O are not supported yet; limit it with --device-write-bps and the like"},
@@ -147,6 +148,9 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 	}
 	if f.sharePIDs {
 		config.Labels[labelSharePIDs] = "true"
+	}
+	if config.Healthcheck, err = f.health.check(); err != nil {
+		return client.ContainerCreateOptions{}, err
 	}
 	if err := f.askSockets(config); err != nil {
 		return client.ContainerCreateOptions{}, err

@@ -80,9 +80,9 @@ func TestGateways(t *testing.T) {
 		v4, v6              string
 	}{
 		{"outside 161", []string{"10.7.0.2/24", "fd00::2/120"}, []string{"10.9.0.1", "fd01::1"},
-			"10.9.0.1 dev eth0 scope link\ndefault via 10.9.0.1 dev eth0", "fd01::1 dev eth0\ndefault via fd01::1 dev eth0"},
+			"10.9.0.1 dev eth0 scope link\ndefault via 10.9.0.1 dev eth0", "default via fd01::1 dev eth0\nfd01::1 dev eth0"},
 		{"IPv6 alone 162", []string{"fd00::2/64"}, []string{"fd00::1"}, "", "default via fd00::1 dev eth0"},
-		{"IPv6 alone and outside 163 165", []string{"fd00::2/120"}, []string{"fd01::1"}, "", "fd01::1 dev eth0\ndefault via fd01::1 dev eth0"},
+		{"IPv6 alone and outside 163 165", []string{"fd00::2/120"}, []string{"fd01::1"}, "", "default via fd01::1 dev eth0\nfd01::1 dev eth0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := boot(t, bootOptions{image: image, nics: []vm.NIC{{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, MTU: 1500, File: socketPair(t)}},

@@ -28,6 +28,13 @@ func complete(r *api.StatisticsResponse) error {
 	return r.GetTime().CheckValid()
 }
 
+// Probe finds out whether a server in the machine answers on a TCP port, or, when
+// a path is given, that path by HTTP; output says why not, and what it answers.
+func (c *Client) Probe(ctx context.Context, port uint16, path string) (healthy bool, output string, err error) {
+	r, err := c.agent.Probe(ctx, &api.ProbeRequest{Port: uint32(port), HttpPath: path})
+	return r.GetHealthy(), r.GetOutput(), c.explain(err)
+}
+
 // Events calls handle with what happens in the container until ctx, the
 // machine or the agent ends.
 func (c *Container) Events(ctx context.Context, handle func(*api.Event)) error {

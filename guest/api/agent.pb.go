@@ -4094,6 +4094,110 @@ func (x *TrimFilesResponse) GetBytes() uint64 {
 	return 0
 }
 
+type ProbeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Port          uint32                 `protobuf:"varint,1,opt,name=port,proto3" json:"port,omitempty"`                        // TCP, at the machine's address
+	HttpPath      string                 `protobuf:"bytes,2,opt,name=http_path,json=httpPath,proto3" json:"http_path,omitempty"` // what to get by HTTP; empty: it is enough to connect
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeRequest) Reset() {
+	*x = ProbeRequest{}
+	mi := &file_agent_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeRequest) ProtoMessage() {}
+
+func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
+func (*ProbeRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *ProbeRequest) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *ProbeRequest) GetHttpPath() string {
+	if x != nil {
+		return x.HttpPath
+	}
+	return ""
+}
+
+type ProbeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Healthy       bool                   `protobuf:"varint,1,opt,name=healthy,proto3" json:"healthy,omitempty"`
+	Output        string                 `protobuf:"bytes,2,opt,name=output,proto3" json:"output,omitempty"` // why not, and the beginning of an answer
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeResponse) Reset() {
+	*x = ProbeResponse{}
+	mi := &file_agent_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeResponse) ProtoMessage() {}
+
+func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
+func (*ProbeResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *ProbeResponse) GetHealthy() bool {
+	if x != nil {
+		return x.Healthy
+	}
+	return false
+}
+
+func (x *ProbeResponse) GetOutput() string {
+	if x != nil {
+		return x.Output
+	}
+	return ""
+}
+
 type ShutdownRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -4102,7 +4206,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4114,7 +4218,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4127,7 +4231,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{65}
+	return file_agent_proto_rawDescGZIP(), []int{67}
 }
 
 type ShutdownResponse struct {
@@ -4138,7 +4242,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4150,7 +4254,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4163,7 +4267,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{66}
+	return file_agent_proto_rawDescGZIP(), []int{68}
 }
 
 var File_agent_proto protoreflect.FileDescriptor
@@ -4495,9 +4599,15 @@ const file_agent_proto_rawDesc = "" +
 	"\tcontainer\x182 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\")\n" +
 	"\x11TrimFilesResponse\x12\x14\n" +
-	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\"\x11\n" +
+	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\"?\n" +
+	"\fProbeRequest\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\rR\x04port\x12\x1b\n" +
+	"\thttp_path\x18\x02 \x01(\tR\bhttpPath\"A\n" +
+	"\rProbeResponse\x12\x18\n" +
+	"\ahealthy\x18\x01 \x01(\bR\ahealthy\x12\x16\n" +
+	"\x06output\x18\x02 \x01(\tR\x06output\"\x11\n" +
 	"\x0fShutdownRequest\"\x12\n" +
-	"\x10ShutdownResponse2\x95\x0f\n" +
+	"\x10ShutdownResponse2\xdd\x0f\n" +
 	"\x05Agent\x12C\n" +
 	"\x04Info\x12\x1c.skerry.guest.v1.InfoRequest\x1a\x1d.skerry.guest.v1.InfoResponse\x12R\n" +
 	"\tConfigure\x12!.skerry.guest.v1.ConfigureRequest\x1a\".skerry.guest.v1.ConfigureResponse\x12[\n" +
@@ -4521,7 +4631,8 @@ const file_agent_proto_rawDesc = "" +
 	"WriteFiles\x12\".skerry.guest.v1.WriteFilesRequest\x1a#.skerry.guest.v1.WriteFilesResponse\x12X\n" +
 	"\vFreezeFiles\x12#.skerry.guest.v1.FreezeFilesRequest\x1a$.skerry.guest.v1.FreezeFilesResponse\x12R\n" +
 	"\tThawFiles\x12!.skerry.guest.v1.ThawFilesRequest\x1a\".skerry.guest.v1.ThawFilesResponse\x12R\n" +
-	"\tTrimFiles\x12!.skerry.guest.v1.TrimFilesRequest\x1a\".skerry.guest.v1.TrimFilesResponse\x12O\n" +
+	"\tTrimFiles\x12!.skerry.guest.v1.TrimFilesRequest\x1a\".skerry.guest.v1.TrimFilesResponse\x12F\n" +
+	"\x05Probe\x12\x1d.skerry.guest.v1.ProbeRequest\x1a\x1e.skerry.guest.v1.ProbeResponse\x12O\n" +
 	"\bShutdown\x12 .skerry.guest.v1.ShutdownRequest\x1a!.skerry.guest.v1.ShutdownResponseB(Z&github.com/skerry-app/skerry/guest/apib\x06proto3"
 
 var (
@@ -4536,7 +4647,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 	return file_agent_proto_rawDescData
 }
 
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
 var file_agent_proto_goTypes = []any{
 	(*InfoRequest)(nil),             // 0: skerry.guest.v1.InfoRequest
 	(*InfoResponse)(nil),            // 1: skerry.guest.v1.InfoResponse
@@ -4603,22 +4714,24 @@ var file_agent_proto_goTypes = []any{
 	(*ThawFilesResponse)(nil),       // 62: skerry.guest.v1.ThawFilesResponse
 	(*TrimFilesRequest)(nil),        // 63: skerry.guest.v1.TrimFilesRequest
 	(*TrimFilesResponse)(nil),       // 64: skerry.guest.v1.TrimFilesResponse
-	(*ShutdownRequest)(nil),         // 65: skerry.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),        // 66: skerry.guest.v1.ShutdownResponse
-	nil,                             // 67: skerry.guest.v1.Container.SysctlsEntry
-	nil,                             // 68: skerry.guest.v1.MemoryStatistics.DetailsEntry
-	(*timestamppb.Timestamp)(nil),   // 69: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 70: google.protobuf.Duration
+	(*ProbeRequest)(nil),            // 65: skerry.guest.v1.ProbeRequest
+	(*ProbeResponse)(nil),           // 66: skerry.guest.v1.ProbeResponse
+	(*ShutdownRequest)(nil),         // 67: skerry.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),        // 68: skerry.guest.v1.ShutdownResponse
+	nil,                             // 69: skerry.guest.v1.Container.SysctlsEntry
+	nil,                             // 70: skerry.guest.v1.MemoryStatistics.DetailsEntry
+	(*timestamppb.Timestamp)(nil),   // 71: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 72: google.protobuf.Duration
 }
 var file_agent_proto_depIdxs = []int32{
-	69, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
+	71, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
 	17, // 1: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
 	4,  // 2: skerry.guest.v1.ConfigureRequest.translators:type_name -> skerry.guest.v1.Translator
 	3,  // 3: skerry.guest.v1.ConfigureRequest.container:type_name -> skerry.guest.v1.Container
 	14, // 4: skerry.guest.v1.Container.root:type_name -> skerry.guest.v1.Root
 	16, // 5: skerry.guest.v1.Container.mounts:type_name -> skerry.guest.v1.Mount
 	18, // 6: skerry.guest.v1.Container.names:type_name -> skerry.guest.v1.Names
-	67, // 7: skerry.guest.v1.Container.sysctls:type_name -> skerry.guest.v1.Container.SysctlsEntry
+	69, // 7: skerry.guest.v1.Container.sysctls:type_name -> skerry.guest.v1.Container.SysctlsEntry
 	20, // 8: skerry.guest.v1.Container.resources:type_name -> skerry.guest.v1.Resources
 	22, // 9: skerry.guest.v1.Container.process:type_name -> skerry.guest.v1.Process
 	5,  // 10: skerry.guest.v1.Container.masked_paths:type_name -> skerry.guest.v1.Paths
@@ -4631,10 +4744,10 @@ var file_agent_proto_depIdxs = []int32{
 	23, // 17: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
 	24, // 18: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
 	22, // 19: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
-	69, // 20: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
+	71, // 20: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
 	39, // 21: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
-	69, // 22: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
-	69, // 23: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
+	71, // 22: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
+	71, // 23: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
 	42, // 24: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
 	43, // 25: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
 	44, // 26: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
@@ -4643,13 +4756,13 @@ var file_agent_proto_depIdxs = []int32{
 	47, // 29: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
 	47, // 30: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
 	47, // 31: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
-	68, // 32: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
+	70, // 32: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
 	48, // 33: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
 	48, // 34: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
-	69, // 35: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
-	70, // 36: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
-	69, // 37: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
-	70, // 38: skerry.guest.v1.FreezeFilesRequest.limit:type_name -> google.protobuf.Duration
+	71, // 35: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
+	72, // 36: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
+	71, // 37: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
+	72, // 38: skerry.guest.v1.FreezeFilesRequest.limit:type_name -> google.protobuf.Duration
 	0,  // 39: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
 	2,  // 40: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
 	8,  // 41: skerry.guest.v1.Agent.AddContainer:input_type -> skerry.guest.v1.AddContainerRequest
@@ -4671,31 +4784,33 @@ var file_agent_proto_depIdxs = []int32{
 	59, // 57: skerry.guest.v1.Agent.FreezeFiles:input_type -> skerry.guest.v1.FreezeFilesRequest
 	61, // 58: skerry.guest.v1.Agent.ThawFiles:input_type -> skerry.guest.v1.ThawFilesRequest
 	63, // 59: skerry.guest.v1.Agent.TrimFiles:input_type -> skerry.guest.v1.TrimFilesRequest
-	65, // 60: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
-	1,  // 61: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
-	7,  // 62: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
-	9,  // 63: skerry.guest.v1.Agent.AddContainer:output_type -> skerry.guest.v1.AddContainerResponse
-	11, // 64: skerry.guest.v1.Agent.RemoveContainer:output_type -> skerry.guest.v1.RemoveContainerResponse
-	13, // 65: skerry.guest.v1.Agent.PauseContainer:output_type -> skerry.guest.v1.PauseContainerResponse
-	26, // 66: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
-	28, // 67: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
-	30, // 68: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
-	32, // 69: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
-	34, // 70: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
-	36, // 71: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
-	38, // 72: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
-	41, // 73: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
-	50, // 74: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
-	52, // 75: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
-	54, // 76: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
-	56, // 77: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
-	58, // 78: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
-	60, // 79: skerry.guest.v1.Agent.FreezeFiles:output_type -> skerry.guest.v1.FreezeFilesResponse
-	62, // 80: skerry.guest.v1.Agent.ThawFiles:output_type -> skerry.guest.v1.ThawFilesResponse
-	64, // 81: skerry.guest.v1.Agent.TrimFiles:output_type -> skerry.guest.v1.TrimFilesResponse
-	66, // 82: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
-	61, // [61:83] is the sub-list for method output_type
-	39, // [39:61] is the sub-list for method input_type
+	65, // 60: skerry.guest.v1.Agent.Probe:input_type -> skerry.guest.v1.ProbeRequest
+	67, // 61: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
+	1,  // 62: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
+	7,  // 63: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
+	9,  // 64: skerry.guest.v1.Agent.AddContainer:output_type -> skerry.guest.v1.AddContainerResponse
+	11, // 65: skerry.guest.v1.Agent.RemoveContainer:output_type -> skerry.guest.v1.RemoveContainerResponse
+	13, // 66: skerry.guest.v1.Agent.PauseContainer:output_type -> skerry.guest.v1.PauseContainerResponse
+	26, // 67: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
+	28, // 68: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
+	30, // 69: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
+	32, // 70: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
+	34, // 71: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
+	36, // 72: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
+	38, // 73: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
+	41, // 74: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
+	50, // 75: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
+	52, // 76: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
+	54, // 77: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
+	56, // 78: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
+	58, // 79: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
+	60, // 80: skerry.guest.v1.Agent.FreezeFiles:output_type -> skerry.guest.v1.FreezeFilesResponse
+	62, // 81: skerry.guest.v1.Agent.ThawFiles:output_type -> skerry.guest.v1.ThawFilesResponse
+	64, // 82: skerry.guest.v1.Agent.TrimFiles:output_type -> skerry.guest.v1.TrimFilesResponse
+	66, // 83: skerry.guest.v1.Agent.Probe:output_type -> skerry.guest.v1.ProbeResponse
+	68, // 84: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
+	62, // [62:85] is the sub-list for method output_type
+	39, // [39:62] is the sub-list for method input_type
 	39, // [39:39] is the sub-list for extension type_name
 	39, // [39:39] is the sub-list for extension extendee
 	0,  // [0:39] is the sub-list for field type_name
@@ -4713,7 +4828,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   69,
+			NumMessages:   71,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

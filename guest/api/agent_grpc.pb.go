@@ -44,6 +44,7 @@ const (
 	Agent_FreezeFiles_FullMethodName     = "/skerry.guest.v1.Agent/FreezeFiles"
 	Agent_ThawFiles_FullMethodName       = "/skerry.guest.v1.Agent/ThawFiles"
 	Agent_TrimFiles_FullMethodName       = "/skerry.guest.v1.Agent/TrimFiles"
+	Agent_Probe_FullMethodName           = "/skerry.guest.v1.Agent/Probe"
 	Agent_Shutdown_FullMethodName        = "/skerry.guest.v1.Agent/Shutdown"
 )
 
@@ -105,6 +106,9 @@ type AgentClient interface {
 	FreezeFiles(ctx context.Context, in *FreezeFilesRequest, opts ...grpc.CallOption) (*FreezeFilesResponse, error)
 	ThawFiles(ctx context.Context, in *ThawFilesRequest, opts ...grpc.CallOption) (*ThawFilesResponse, error)
 	TrimFiles(ctx context.Context, in *TrimFilesRequest, opts ...grpc.CallOption) (*TrimFilesResponse, error)
+	// Probe finds out whether a server in the machine answers. (A program that
+	// finds it out is a process like any other.)
+	Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error)
 	// Shutdown removes all containers and then answers; after that the host may
 	// cut the power.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
@@ -337,6 +341,16 @@ func (c *agentClient) TrimFiles(ctx context.Context, in *TrimFilesRequest, opts 
 	return out, nil
 }
 
+func (c *agentClient) Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProbeResponse)
+	err := c.cc.Invoke(ctx, Agent_Probe_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *agentClient) Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ShutdownResponse)
@@ -405,6 +419,9 @@ type AgentServer interface {
 	FreezeFiles(context.Context, *FreezeFilesRequest) (*FreezeFilesResponse, error)
 	ThawFiles(context.Context, *ThawFilesRequest) (*ThawFilesResponse, error)
 	TrimFiles(context.Context, *TrimFilesRequest) (*TrimFilesResponse, error)
+	// Probe finds out whether a server in the machine answers. (A program that
+	// finds it out is a process like any other.)
+	Probe(context.Context, *ProbeRequest) (*ProbeResponse, error)
 	// Shutdown removes all containers and then answers; after that the host may
 	// cut the power.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
@@ -480,6 +497,9 @@ func (UnimplementedAgentServer) ThawFiles(context.Context, *ThawFilesRequest) (*
 }
 func (UnimplementedAgentServer) TrimFiles(context.Context, *TrimFilesRequest) (*TrimFilesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TrimFiles not implemented")
+}
+func (UnimplementedAgentServer) Probe(context.Context, *ProbeRequest) (*ProbeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Probe not implemented")
 }
 func (UnimplementedAgentServer) Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
@@ -876,6 +896,24 @@ func _Agent_TrimFiles_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Agent_Probe_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProbeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).Probe(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_Probe_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).Probe(ctx, req.(*ProbeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Agent_Shutdown_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ShutdownRequest)
 	if err := dec(in); err != nil {
@@ -980,6 +1018,10 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TrimFiles",
 			Handler:    _Agent_TrimFiles_Handler,
+		},
+		{
+			MethodName: "Probe",
+			Handler:    _Agent_Probe_Handler,
 		},
 		{
 			MethodName: "Shutdown",

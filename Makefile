@@ -53,6 +53,24 @@ $(MAC_INIT): bin/vminitd-arm64
 	go run ./guest/cmd/mkinit $< $@
 endif
 
+# A Mac has no compiler for the kernel: there the two come from a Linux machine, `make build` there or a release.
+APP_ARCH := $(if $(filter arm64,$(ARCH)),arm64,amd64)
+app: ## on a Mac: build bin/Skerry.app, with the kernel and init.ext4 that lie in bin/, and sign it
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/skerry ./app
+	rm -rf bin/Skerry.app
+	go run ./packaging/bundle -program bin/skerry -kernel $(KERNEL) -init bin/init.ext4 -arch $(APP_ARCH) -version $(VERSION) -o bin/Skerry.app
+	packaging/macos/sign.sh bin/Skerry.app
+
+verify-app: ## on a Mac: have the system judge the signature of bin/Skerry.app, and read the entitlement back
+	packaging/macos/verify.sh bin/Skerry.app
+
+release-app: app ## on a Mac: notarize bin/Skerry.app and make the disk image and the zip of it
+	packaging/macos/release.sh bin/Skerry.app $(VERSION)
+
+app-linux: build ## build the .deb and the tarball into bin/
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
+		go run ./packaging/linux -program bin/skerry -kernel $(KERNEL) -init bin/init.ext4 -version $(VERSION) -o bin
+
 deps: ## install the Debian packages that building and running need
 	packaging/debian/deps.sh
 
@@ -80,6 +98,7 @@ race: build ## run the tests of the parts that need no machines under the race d
 	go test -race ./engine ./engine/logfile ./engine/network ./engine/seccomp ./engine/sharefs ./engine/vhostuser ./registry/... ./ext4/... ./app/...
 
 lint: ## format, vet and staticcheck, for linux and for darwin
+	packaging/debian/deps.sh lint
 	packaging/lint.sh
 
 ##@ Measure
@@ -103,4 +122,4 @@ bench-kernel: ## print how fast the kernel boots, against the configuration in P
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: run stop build deps generate clean test test-foreign race lint bench bench-start bench-ext4 prove-ext4 bench-kernel help
+.PHONY: run stop build app verify-app release-app app-linux deps generate clean test test-foreign race lint bench bench-start bench-ext4 prove-ext4 bench-kernel help

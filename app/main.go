@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 
 	"github.com/skerry-app/skerry/app/cli"
 )
@@ -13,5 +14,11 @@ import (
 var version = "dev"
 
 func main() {
-	os.Exit(cli.New(cli.Options{Version: version, RunApp: runApp}).Run(context.Background(), os.Args[1:]))
+	args := os.Args[1:]
+	// The Finder and the login item give no arguments, and launchd is their
+	// processes' parent.
+	if runtime.GOOS == "darwin" && len(args) == 0 && os.Getppid() == 1 {
+		args = []string{"app"}
+	}
+	os.Exit(cli.New(cli.Options{Version: version, RunApp: runApp}).Run(context.Background(), args))
 }

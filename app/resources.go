@@ -21,7 +21,7 @@ var kernelName = map[string]string{"amd64": "vmlinux", "arm64": "Image"}
 const initImageName = "init.ext4"
 
 // findResource returns the path of a file that is installed with the program:
-// beside it (a build tree), in ../share/skerry (a Linux installation) or in
+// beside it (a build tree), in ../lib/skerry (a Linux installation) or in
 // ../Resources (an application bundle).
 func findResource(name string) (string, error) {
 	exe, err := os.Executable()
@@ -32,7 +32,7 @@ func findResource(name string) (string, error) {
 		return "", fmt.Errorf("find own program: %w", err)
 	}
 	bin := filepath.Dir(exe)
-	dirs := []string{bin, filepath.Join(bin, "..", "share", "skerry"), filepath.Join(bin, "..", "Resources")}
+	dirs := []string{bin, filepath.Join(bin, "..", "lib", "skerry"), filepath.Join(bin, "..", "Resources")}
 	if dir := os.Getenv(resourcesVariable); dir != "" {
 		dirs = []string{dir}
 	}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Looks over all Go code: format, vet and staticcheck, as it is built for Linux and for macOS. The macOS files need
+# Looks over all code: scripts and workflows, and Go's format, vet and staticcheck as it is built for Linux and for macOS. The macOS files need
 # no Mac: darwincheck type-checks them with cgo's part of other modules taken on trust, and cgostub makes copies of
 # these modules without cgo, for vet and staticcheck.
 set -euo pipefail
@@ -7,19 +7,21 @@ cd "$(dirname "$0")/.."
 export GOFLAGS="${GOFLAGS:--buildvcs=false -tags=containers_image_openpgp}"
 staticcheck() { go tool -modfile=.ci/tools.mod staticcheck -tags containers_image_openpgp "$@"; }
 
-unformatted=$(gofmt -l $(git ls-files '*.go' ':!:*.pb.go'))
+unformatted=$(git ls-files -z '*.go' ':!:*.pb.go' | xargs -0 gofmt -l)
 if [ -n "$unformatted" ]; then
 	printf 'lint: gofmt -w is needed for:\n%s\n' "$unformatted" >&2
 	exit 1
 fi
-for script in $(git ls-files '*.sh' .ci/run); do bash -n "$script"; done
+# SC1087 and SC2100 take a regular expression for an index and a package's name for arithmetic.
+git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning --exclude=SC1087,SC2100
+go tool -modfile=.ci/tools.mod actionlint
 
 echo "lint: linux" >&2
 go vet ./...
 staticcheck ./...
 
 # What is built for macOS: all but what is Linux's alone.
-mac=(./app/... ./engine ./engine/agent/... ./engine/image/... ./engine/logfile/... ./engine/network/... ./engine/seccomp/... ./engine/vm ./engine/vm/vz/... ./engine/vm/vmtest/... ./ext4/... ./registry/... ./guest/api/...)
+mac=(./app/... ./engine ./engine/agent/... ./engine/image/... ./engine/logfile/... ./engine/network/... ./engine/seccomp/... ./engine/vm ./engine/vm/vz/... ./engine/vm/vmtest/... ./ext4/... ./registry/... ./guest/api/... ./packaging/...)
 stubs=$(mktemp -d)
 trap 'rm -rf "$stubs"' EXIT
 for arch in arm64 amd64; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that are missing for building and running Skerry, and with the argument
-# "test" those that its tests need beside them, with "foreign" those for the other architecture, with "ext4" those to
+# "test" those that its tests need beside them, with "lint" what looks over scripts, with "foreign" those for the other architecture, with "ext4" those to
 # measure and prove file systems with. Does nothing, without root, when all are there.
 set -euo pipefail
 
@@ -13,8 +13,9 @@ esac
 packages=("$qemu" gcc libc6-dev make flex bison bc libelf-dev perl xz-utils busybox-static)
 [ -n "${KERNEL_SRC:-}" ] || packages+=(linux-source-6.12)
 case ${1:-} in
+lint) packages=(shellcheck) ;;
 test)
-	packages+=(e2fsprogs iproute2 cpio qemu-user-static desktop-file-utils systemd)
+	packages+=(e2fsprogs iproute2 cpio qemu-user-static desktop-file-utils icnsutils systemd)
 	command -v docker >/dev/null || packages+=(docker-cli)
 	;;
 foreign) packages+=(qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross e2fsprogs) ;;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that are missing for building and running Skerry, and with the argument
-# "test" those that its tests need beside them, with "lint" what looks over scripts, with "foreign" those for the other architecture, with "ext4" those to
-# measure and prove file systems with. Does nothing, without root, when all are there.
+# "test" those that its tests need beside them, with "foreign" those for the other architecture, with "ext4" those to
+# measure and prove file systems with; with "lint" only what looks over scripts. Does nothing, without root, when all
+# are there.
 set -euo pipefail
 
 case $(uname -m) in

@@ -22,7 +22,9 @@ func TestBundle(t *testing.T) {
 	dir := t.TempDir()
 	program, kernel, init := filepath.Join(dir, "skerry"), filepath.Join(dir, "kernel"), filepath.Join(dir, "init")
 	build := exec.Command("go", "build", "-o", program, "./app")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if runtime.GOOS == "linux" {
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -140,7 +142,7 @@ func TestVersions(t *testing.T) {
 }
 
 func TestUnknownArchitecture(t *testing.T) {
-	if err := layOut(options{arch: "riscv64"}); err == nil || runtime.GOARCH == "riscv64" {
+	if err := layOut(options{arch: "riscv64"}); err == nil {
 		t.Error("a bundle for riscv64 was laid out")
 	}
 }

@@ -37,6 +37,11 @@ func TestPackage(t *testing.T) {
 		t.Errorf("the container said %q", out)
 	}
 
+	completions := filepath.Join(root, "usr/share/bash-completion/completions/skerry")
+	if out, err := exec.Command("bash", "-c", `. "$1" && complete -p skerry`, "bash", completions).CombinedOutput(); err != nil {
+		t.Errorf("bash does not complete the command: %v\n%s", err, out)
+	}
+
 	dpkg("--purge", "skerry")
 	for _, dir := range []string{"usr", "etc"} {
 		left, err := os.ReadDir(filepath.Join(root, dir))

@@ -40,7 +40,18 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	}
 	server := api.New(e, api.Options{Version: version, Projects: project.NewManager(e, log), Quit: quit, Log: log})
 	log.Info("ready", "socket", o.Home.Socket(), "driver", e.Info().Driver)
-	return server.Serve(ctx, listener)
+	if o.Headless {
+		return server.Serve(ctx, listener)
+	}
+	served := make(chan error, 1)
+	go func() {
+		defer quit()
+		served <- server.Serve(ctx, listener)
+	}()
+	if err := runTray(ctx, e, o.Home, quit, log); err != nil {
+		log.Warn("running without a tray", "error", err)
+	}
+	return <-served
 }
 
 func openEngine(ctx context.Context, o cli.AppOptions, log *slog.Logger) (*engine.Engine, error) {

@@ -45,6 +45,7 @@ func program(tb testing.TB) string {
 type app struct {
 	tb   testing.TB
 	home string
+	tray bool // it shows one
 	cmd  *exec.Cmd
 	log  *lockedBuffer
 	done chan error
@@ -91,7 +92,10 @@ func startApp(tb testing.TB) *app {
 func (a *app) start(env ...string) {
 	a.tb.Helper()
 	a.log = &lockedBuffer{}
-	a.cmd = exec.Command(program(a.tb), "app", "--headless")
+	a.cmd = exec.Command(program(a.tb), "app")
+	if !a.tray {
+		a.cmd.Args = append(a.cmd.Args, "--headless")
+	}
 	a.cmd.Env = append(append(os.Environ(), "SKERRY_HOME="+a.home), env...)
 	a.cmd.Stdout, a.cmd.Stderr = a.log, a.log
 	if err := a.cmd.Start(); err != nil {

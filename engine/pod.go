@@ -109,10 +109,11 @@ func (m *machine) leave(flush bool) {
 // shared tells whether containers besides this one may run in the machine.
 func (m *machine) shared() bool { return m.pod != nil }
 
-// removeContainer takes one container out of a machine that goes on for others.
-// A guest that does not let go of it is not left with its disks.
+// removeContainer takes one container out of a machine that goes on for others,
+// also if the answer to its being made was lost. A guest that does not let go of
+// it is not left with its disks.
 func (m *machine) removeContainer(r *run) {
-	if !m.shared() || r.guest == nil || r.process == nil {
+	if !m.shared() || r.guest == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)

@@ -67,16 +67,27 @@ func (s *Server) add(ctx context.Context, spec *api.Container) error {
 	}
 	c := &container{id: spec.Id, scratch: spec.Root.ScratchDisk}
 	err := c.prepare(ctx, s, spec)
+	if err == nil {
+		err = s.keep(ctx, c)
+	}
 	if err != nil {
 		err = failed(errors.Join(err, c.remove(context.WithoutCancel(ctx), s)))
+		s.mu.Lock()
+		delete(s.containers, spec.Id)
+		s.mu.Unlock()
 	}
+	return err
+}
+
+// keep has others find a container that is ready. If nobody waits for it any
+// more it is not kept: who asked may have wanted it removed, too early.
+func (s *Server) keep(ctx context.Context, c *container) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		delete(s.containers, spec.Id)
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.containers[spec.Id] = c
+	s.containers[c.id] = c
 	return nil
 }
 

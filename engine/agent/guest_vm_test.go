@@ -44,6 +44,7 @@ type bootOptions struct {
 	image     string
 	memory    int64 // of the machine, in bytes
 	nics      []vm.NIC
+	disks     []vm.Disk // besides the usual ones
 	configure func(*api.ConfigureRequest)
 	stdio     agent.Stdio
 }
@@ -64,8 +65,8 @@ func connect(t *testing.T, o bootOptions) *guest {
 	ctx := deadline(t)
 	g.machine, err = driver.New(ctx, vm.Config{Name: t.Name(), Kernel: kernel, CPUs: 1, Memory: o.memory, NICs: o.nics, Console: console,
 		Cmdline: []string{"root=/dev/vda", "ro", "rootfstype=ext4", "init=/sbin/vminitd"},
-		Disks: []vm.Disk{{Path: init, ReadOnly: true, Serial: "init"}, {Path: o.image, ReadOnly: true, Serial: "image"},
-			{Path: g.scratch, Serial: "scratch"}}})
+		Disks: append([]vm.Disk{{Path: init, ReadOnly: true, Serial: "init"}, {Path: o.image, ReadOnly: true, Serial: "image"},
+			{Path: g.scratch, Serial: "scratch"}}, o.disks...)})
 	must(t, err)
 	t.Cleanup(func() {
 		if err := g.machine.Stop(context.Background()); err != nil {

@@ -114,7 +114,16 @@ prove-ext4: ## compare images of the same layers, a whole Debian, with the kerne
 	packaging/debian/deps.sh ext4
 	GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,inputs" go test -run TestInputs -count=1 -timeout 60m -v ./tests/benchext4
 
-bench: bench-start bench-ext4 ## measure all that needs nothing from elsewhere
+bench-guest: build ## print what an exec takes against a fork in the machine, and what the agent holds after thousands
+	SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
+		go test -run '^$$' -bench BenchmarkExec -benchtime 5000x -timeout 60m ./engine/agent
+
+acceptance: build $(MAC_KERNEL) $(MAC_INIT) ## print which of the scenarios that Apple tests pass here
+	packaging/debian/deps.sh test
+	SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
+		go test -timeout 30m -json ./tests ./engine/agent | go run ./tests/acceptance
+
+bench: bench-start bench-guest bench-ext4 ## measure all that needs nothing from elsewhere
 
 bench-kernel: ## print how fast the kernel boots, against the configuration in PEER_CONFIG
 	go run ./kernel/bench
@@ -122,4 +131,4 @@ bench-kernel: ## print how fast the kernel boots, against the configuration in P
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: run stop build app verify-app release-app app-linux deps generate clean test test-foreign race lint bench bench-start bench-ext4 prove-ext4 bench-kernel help
+.PHONY: run stop build app verify-app release-app app-linux deps generate clean test test-foreign race lint acceptance bench bench-start bench-guest bench-ext4 prove-ext4 bench-kernel help

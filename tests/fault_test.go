@@ -350,3 +350,36 @@ func TestInputEndsWithItsClient(t *testing.T) {
 		a.ok(client, "rm", name)
 	})
 }
+
+// TestStuckMachine has a guest that does not answer any more hold up nothing
+// but itself.
+func TestStuckMachine(t *testing.T) {
+	a := startApp(t)
+	a.ok("skerry", "pull", testImage)
+	a.ok("skerry", "run", "-d", "--name", "stuck", testImage, "sleep", "1000")
+	machines := a.machines()
+	if len(machines) != 1 {
+		t.Fatalf("the machines are %v", machines)
+	}
+	pid, err := strconv.Atoi(machines[0])
+	must(t, err)
+	a.ok("skerry", "run", "-d", "--name", "lively", testImage, "sleep", "1000")
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	hangs := make(chan result, 1)
+	go func() { hangs <- a.do(nil, "skerry", "exec", "stuck", "true") }()
+	if out := a.ok("skerry", "ps", "--format", "{{.Names}}"); !strings.Contains(out, "stuck") || !strings.Contains(out, "lively") {
+		t.Errorf("ps: %q", out)
+	}
+	if out := a.ok("skerry", "exec", "lively", "echo", "goes on"); out != "goes on\n" {
+		t.Errorf("another container: %q", out)
+	}
+	a.ok("skerry", "stop", "-t", "1", "stuck")
+	if out := a.ok("skerry", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "stuck"); out != "exited 137\n" {
+		t.Errorf("after stop: %q", out)
+	}
+	if r := <-hangs; r.code == 0 {
+		t.Error("an exec in a machine that did not answer has succeeded")
+	}
+	a.ok("skerry", "start", "stuck")
+	a.ok("skerry", "rm", "-f", "stuck", "lively")
+}

@@ -50,7 +50,7 @@ type bootOptions struct {
 }
 
 // connect boots a machine and connects to its agent.
-func connect(t *testing.T, o bootOptions) *guest {
+func connect(t testing.TB, o bootOptions) *guest {
 	t.Helper()
 	kernel, init := variable(t, "SKERRY_TEST_KERNEL"), variable(t, "SKERRY_TEST_INIT")
 	driver, err := qemu.New(qemu.Options{})
@@ -87,7 +87,7 @@ func connect(t *testing.T, o bootOptions) *guest {
 }
 
 // boot makes a guest whose first process runs.
-func boot(t *testing.T, o bootOptions) *guest {
+func boot(t testing.TB, o bootOptions) *guest {
 	t.Helper()
 	g := connect(t, o)
 	r := configuration()
@@ -115,13 +115,13 @@ type result struct {
 }
 
 // shell runs a command of the container's shell as root.
-func (g *guest) shell(t *testing.T, command string) result {
+func (g *guest) shell(t testing.TB, command string) result {
 	t.Helper()
 	return g.run(t, &api.Process{Args: []string{"sh", "-c", command}}, nil)
 }
 
 // run runs a process to its end.
-func (g *guest) run(t *testing.T, p *api.Process, stdin io.Reader) result {
+func (g *guest) run(t testing.TB, p *api.Process, stdin io.Reader) result {
 	t.Helper()
 	ctx := deadline(t)
 	running := g.start(t, p, agent.Stdio{Stdin: stdin != nil, Stdout: true, Stderr: !p.Terminal})
@@ -144,7 +144,7 @@ func (g *guest) run(t *testing.T, p *api.Process, stdin io.Reader) result {
 }
 
 // start starts a further process. It is deleted at the end of the test.
-func (g *guest) start(t *testing.T, p *api.Process, s agent.Stdio) *agent.Process {
+func (g *guest) start(t testing.TB, p *api.Process, s agent.Stdio) *agent.Process {
 	t.Helper()
 	made := g.create(t, p, s)
 	must(t, made.Start(deadline(t)))
@@ -152,7 +152,7 @@ func (g *guest) start(t *testing.T, p *api.Process, s agent.Stdio) *agent.Proces
 }
 
 // create prepares a further process.
-func (g *guest) create(t *testing.T, p *api.Process, s agent.Stdio) *agent.Process {
+func (g *guest) create(t testing.TB, p *api.Process, s agent.Stdio) *agent.Process {
 	t.Helper()
 	p.Id = fmt.Sprint("exec", g.execs.Add(1))
 	made, err := g.client.CreateProcess(deadline(t), p, s)
@@ -172,7 +172,7 @@ func (g *guest) create(t *testing.T, p *api.Process, s agent.Stdio) *agent.Proce
 }
 
 // refused starts a process that cannot be started and returns why.
-func (g *guest) refused(t *testing.T, p *api.Process) *agent.StartError {
+func (g *guest) refused(t testing.TB, p *api.Process) *agent.StartError {
 	t.Helper()
 	made := g.create(t, p, agent.Stdio{Stdout: true})
 	err := made.Start(deadline(t))
@@ -184,7 +184,7 @@ func (g *guest) refused(t *testing.T, p *api.Process) *agent.StartError {
 }
 
 // shutDown ends the container and wants its disk left clean.
-func (g *guest) shutDown(t *testing.T) {
+func (g *guest) shutDown(t testing.TB) {
 	t.Helper()
 	ctx := deadline(t)
 	must(t, g.client.Shutdown(ctx))
@@ -193,7 +193,7 @@ func (g *guest) shutDown(t *testing.T) {
 }
 
 // want compares what a command wrote, without the last line's end.
-func (g *guest) want(t *testing.T, command, want string) {
+func (g *guest) want(t testing.TB, command, want string) {
 	t.Helper()
 	r := g.shell(t, command)
 	if got := strings.TrimSuffix(r.out, "\n"); got != want || r.Code != 0 {
@@ -201,14 +201,14 @@ func (g *guest) want(t *testing.T, command, want string) {
 	}
 }
 
-func deadline(t *testing.T) context.Context {
+func deadline(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func variable(t *testing.T, name string) string {
+func variable(t testing.TB, name string) string {
 	t.Helper()
 	v := os.Getenv(name)
 	if v == "" {

@@ -35,7 +35,7 @@ var probe = sync.OnceValues(func() ([]byte, error) {
 
 // newImage makes a disk with a small user land in it: busybox, probe and what
 // tests of programs that cannot be executed need. change may do more.
-func newImage(t *testing.T, change func(dir string)) string {
+func newImage(t testing.TB, change func(dir string)) string {
 	t.Helper()
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
@@ -74,7 +74,7 @@ func newImage(t *testing.T, change func(dir string)) string {
 }
 
 // newScratch makes a disk for what a container writes.
-func newScratch(t *testing.T) string {
+func newScratch(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, d := range []string{"upper", "work"} {
@@ -83,7 +83,7 @@ func newScratch(t *testing.T) string {
 	return newDisk(t, dir, "64m")
 }
 
-func newDisk(t *testing.T, dir, size string) string {
+func newDisk(t testing.TB, dir, size string) string {
 	t.Helper()
 	mke2fs, err := exec.LookPath("mke2fs")
 	if err != nil {
@@ -97,7 +97,7 @@ func newDisk(t *testing.T, dir, size string) string {
 }
 
 // wantClean wants a file system that needs no recovery.
-func wantClean(t *testing.T, disk string) {
+func wantClean(t testing.TB, disk string) {
 	t.Helper()
 	if out, err := exec.Command("e2fsck", "-fn", disk).CombinedOutput(); err != nil {
 		t.Errorf("e2fsck: %v\n%s", err, out)
@@ -108,7 +108,7 @@ func wantClean(t *testing.T, disk string) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

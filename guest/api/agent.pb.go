@@ -76,6 +76,7 @@ type InfoResponse struct {
 	// What vminitd holds at the moment, so that leaks can be seen.
 	OpenFiles     uint32 `protobuf:"varint,7,opt,name=open_files,json=openFiles,proto3" json:"open_files,omitempty"`
 	Goroutines    uint32 `protobuf:"varint,8,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
+	ResidentBytes uint64 `protobuf:"varint,60,opt,name=resident_bytes,json=residentBytes,proto3" json:"resident_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -162,6 +163,13 @@ func (x *InfoResponse) GetOpenFiles() uint32 {
 func (x *InfoResponse) GetGoroutines() uint32 {
 	if x != nil {
 		return x.Goroutines
+	}
+	return 0
+}
+
+func (x *InfoResponse) GetResidentBytes() uint64 {
+	if x != nil {
+		return x.ResidentBytes
 	}
 	return 0
 }
@@ -4275,7 +4283,7 @@ var File_agent_proto protoreflect.FileDescriptor
 const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"\vagent.proto\x12\x0fskerry.guest.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n" +
-	"\vInfoRequest\"\xf2\x01\n" +
+	"\vInfoRequest\"\x99\x02\n" +
 	"\fInfoResponse\x12\x14\n" +
 	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
 	"\x05minor\x18\x02 \x01(\rR\x05minor\x12\x18\n" +
@@ -4288,7 +4296,8 @@ const file_agent_proto_rawDesc = "" +
 	"open_files\x18\a \x01(\rR\topenFiles\x12\x1e\n" +
 	"\n" +
 	"goroutines\x18\b \x01(\rR\n" +
-	"goroutines\"\xb3\x02\n" +
+	"goroutines\x12%\n" +
+	"\x0eresident_bytes\x18< \x01(\x04R\rresidentBytes\"\xb3\x02\n" +
 	"\x10ConfigureRequest\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12:\n" +
 	"\n" +

@@ -68,9 +68,24 @@ func (s *Server) Info(context.Context, *api.InfoRequest) (*api.InfoResponse, err
 	if err != nil {
 		return nil, failed(err)
 	}
-	return &api.InfoResponse{Major: api.Major, Minor: api.Minor, Version: s.Version, Kernel: unix.ByteSliceToString(u.Release[:]),
+	resident, err := residentBytes()
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &api.InfoResponse{ResidentBytes: resident, Major: api.Major, Minor: api.Minor, Version: s.Version, Kernel: unix.ByteSliceToString(u.Release[:]),
 		InitStartedNs: uint64(s.InitStarted), ServingNs: uint64(s.Serving),
 		OpenFiles: uint32(len(files)), Goroutines: uint32(runtime.NumGoroutine())}, nil
+}
+
+// residentBytes is how much memory this process has (proc_pid_statm(5)).
+func residentBytes() (uint64, error) {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, err
+	}
+	var size, resident uint64
+	_, err = fmt.Sscan(string(data), &size, &resident)
+	return resident * uint64(os.Getpagesize()), err
 }
 
 // process finds the process that a request names.

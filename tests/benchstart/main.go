@@ -94,6 +94,10 @@ func run() error {
 		times := a.phases[phase]
 		row("  "+phase, times[min(warmUp, len(times)):])
 	}
+	if agent := a.phases["agent"]; len(agent) > warmUp {
+		p50, boot := percentile(agent[warmUp:], 50), percentile(theirs, 50)
+		fmt.Printf("vminitd serves %.3f s after the kernel has started it: %.2f of a bare boot (%.3f s)\n", p50, p50/boot, boot)
+	}
 	return nil
 }
 

@@ -9,6 +9,8 @@
 //	probe serve ADDRESS      echo what TCP clients send, and "bye" at its end
 //	probe reset ADDRESS      reset the connections of TCP clients
 //	probe memory BYTES       touch that much memory
+//	probe forks NUMBER       run /bin/true so often, and print the nanoseconds
+//	                         that one took
 package main
 
 import (
@@ -18,6 +20,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/mdlayher/vsock"
@@ -63,9 +66,26 @@ func run(args []string) error {
 		return dial(vsock.Host, api.StreamPort, func(w io.Writer) error { return api.WriteStreamID(w, numbers[0]) })
 	case "memory":
 		return touch(int(numbers[0]))
+	case "forks":
+		return forks(int(numbers[0]))
 	default:
 		return fmt.Errorf("unknown command %q", args[0])
 	}
+}
+
+func forks(n int) error {
+	start := time.Now()
+	for range n {
+		pid, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
+		if err != nil {
+			return err
+		}
+		if _, err := syscall.Wait4(pid, nil, 0, nil); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Println(int64(time.Since(start)) / int64(n))
+	return err
 }
 
 func patterns(size int64) error {

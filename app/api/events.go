@@ -3,6 +3,7 @@ package api
 import (
 	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types"
@@ -104,7 +105,9 @@ func matchEvent(f filters, m events.Message) bool {
 	if m.Type == events.ImageEventType {
 		image = name
 	}
-	return f.exact("event", string(m.Action)) &&
+	// "health_status" stands for "health_status: healthy" as well.
+	action, _, _ := strings.Cut(string(m.Action), ":")
+	return f.exact("event", string(m.Action), action) &&
 		f.exact("type", string(m.Type)) &&
 		f.exact("scope", m.Scope) &&
 		f.labels("label", m.Actor.Attributes) &&

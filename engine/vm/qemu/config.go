@@ -40,7 +40,7 @@ func (d *Driver) checkConfig(c *vm.Config) error {
 		return fmt.Errorf("%d bytes of memory: use a multiple of 1 MiB", c.Memory)
 	}
 	if c.Rosetta {
-		return errors.New("Rosetta: only macOS has it")
+		return errors.New("only macOS has Rosetta")
 	}
 	if !filepath.IsAbs(c.Kernel) {
 		return fmt.Errorf("kernel %q: use an absolute path", c.Kernel)

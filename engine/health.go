@@ -124,8 +124,8 @@ func checkHealth(h *HealthCheck) error {
 	case kind == testTCP && len(arguments) == 1:
 		return port()
 	case kind == testHTTP && len(arguments) == 2:
-		if !strings.HasPrefix(arguments[1], "/") {
-			return bad("the path %q does not begin with a slash", arguments[1])
+		if !strings.HasPrefix(arguments[1], "/") || strings.ContainsFunc(arguments[1], func(c rune) bool { return c <= ' ' }) {
+			return bad("the path %q does not begin with a slash, or has spaces", arguments[1])
 		}
 		return port()
 	}

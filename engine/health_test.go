@@ -52,6 +52,7 @@ func TestCheckHealth(t *testing.T) {
 		"is no test":          {Test: []string{"CMD"}},
 		"is no port":          {Test: []string{"TCP", "0"}},
 		"\"70000\" is no":     {Test: []string{"HTTP", "70000", "/"}},
+		"or has spaces":       {Test: []string{"HTTP", "80", "/a\r\nHost: x"}},
 		"begin with a slash":  {Test: []string{"HTTP", "80", "ready"}},
 		"less than 1ms":       {Test: []string{"CMD", "true"}, Timeout: 1},
 		"-1 retries":          {Test: []string{"CMD", "true"}, Retries: -1},

@@ -97,7 +97,7 @@ func run(name string, args ...string) error {
 func layOut(o options, root string) error {
 	platform, ok := platforms[runtime.GOARCH]
 	if !ok {
-		return fmt.Errorf("Skerry does not run on %s", runtime.GOARCH)
+		return fmt.Errorf("no packages for %s: use amd64 or arm64", runtime.GOARCH)
 	}
 	modules, err := licences.Modules("linux", runtime.GOARCH, "./app", "./guest/vminitd")
 	if err != nil {

@@ -151,18 +151,19 @@ func (r *run) dialSocket(path string) (net.Conn, error) {
 	}
 }
 
-// socketTemporary is the name under which a socket is made: nobody can connect
-// before its mode is right.
-const socketTemporary = ".skerry.sock"
+// socketTemporary is like the name under which a socket is made, whose end is
+// made up: nobody can connect before its mode is right.
+const (
+	socketTemporary = ".skerry-00000000"
+	socketRandom    = 8
+)
 
 func listenOutside(path string) (*outsideSocket, error) {
 	if err := makeWay(path); err != nil {
 		return nil, err
 	}
-	temporary := filepath.Join(filepath.Dir(path), socketTemporary)
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
+	// No two have the same: containers may start at once.
+	temporary := filepath.Join(filepath.Dir(path), socketTemporary[:len(socketTemporary)-socketRandom]+newID()[:socketRandom])
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
 		return nil, err

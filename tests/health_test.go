@@ -9,7 +9,7 @@ import (
 )
 
 // TestHealth checks servers by HTTP, TCP and a command, from within their
-// machine. The last has nothing but one program.
+// machine.
 func TestHealth(t *testing.T) {
 	a := shared(t)
 	events := a.command(t.Context(), "docker", "events", "--filter", "event=health_status", "--format", "{{.Actor.Attributes.name}} {{.Action}}")
@@ -40,7 +40,7 @@ func TestHealth(t *testing.T) {
 	status("h-http", "healthy")
 	status("h-cmd", "healthy")
 	status("h-tcp", "unhealthy")
-	if out := a.ok("docker", "ps", "--filter", "name=h-http", "--format", "{{.Status}}"); !strings.HasSuffix(out, "(healthy)\n") {
+	if out := a.ok("docker", "ps", "--filter", "health=healthy", "--filter", "name=h-http", "--format", "{{.Status}}"); !strings.HasSuffix(out, "(healthy)\n") {
 		t.Errorf("ps: %q", out)
 	}
 	var health struct {

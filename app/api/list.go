@@ -135,7 +135,7 @@ func (sel *selection) match(snap engine.Snapshot) bool {
 		f.exact("status", string(snap.State.Status)) &&
 		f.exact("exited", exited) &&
 		f.exact("network", networkName(snap.Spec.Network), networkID(snap.Spec.Network)) &&
-		f.exact("health", "none") &&
+		f.exact("health", healthWord(snap.State.Health)) &&
 		f.exact("is-task", "false", "0") &&
 		f.exact("isolation", "default") &&
 		f.exact("volume", "") &&
@@ -155,3 +155,11 @@ func (sel *selection) port(key string, ports []engine.Port) bool {
 
 // alive tells whether a container has a process.
 func alive(s engine.Status) bool { return s == engine.StatusRunning || s == engine.StatusPaused }
+
+// healthWord is what the filter for health goes by.
+func healthWord(h *engine.Health) string {
+	if h == nil {
+		return "none"
+	}
+	return string(h.Status)
+}

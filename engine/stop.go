@@ -45,7 +45,10 @@ func (c *Container) stop(ctx context.Context, sig int, timeout *time.Duration) e
 		return err
 	}
 	if grace != 0 {
-		if err := r.signal(ctx, sig); err != nil {
+		sctx, cancel := context.WithTimeout(ctx, killTimeout) // a guest that is stuck takes no signal
+		err := r.signal(sctx, sig)
+		cancel()
+		if err != nil {
 			r.log.Warn("send stop signal", "error", err)
 		} else if over := r.waitOver(ctx, grace); over || ctx.Err() != nil {
 			c.stopped(sig)

@@ -16,9 +16,9 @@ import (
 
 	"github.com/skerry-app/skerry/app/desktop"
 	"github.com/skerry-app/skerry/app/home"
+	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/app/login"
 	"github.com/skerry-app/skerry/app/menu"
-	"github.com/skerry-app/skerry/app/project/skerryfile"
 	"github.com/skerry-app/skerry/engine"
 )
 
@@ -83,23 +83,15 @@ func (t *tray) snapshot() menu.Snapshot {
 	return s
 }
 
-// Labels of a project's containers.
-const (
-	labelProject   = skerryfile.ReservedLabels + "project"
-	labelContainer = skerryfile.ReservedLabels + "container"
-	labelFile      = skerryfile.ReservedLabels + "file"
-	labelWebPort   = skerryfile.ReservedLabels + "web-port"
-)
-
 func menuContainer(s engine.Snapshot) menu.Container {
 	c := menu.Container{
-		ID: s.ID, Name: s.Name, Project: s.Spec.Labels[labelProject], File: s.Spec.Labels[labelFile],
+		ID: s.ID, Name: s.Name, Project: s.Spec.Labels[label.Project], File: s.Spec.Labels[label.File],
 		Status: string(s.State.Status), ExitCode: s.State.ExitCode, Error: s.State.Error,
 		Memory: cmp.Or(s.Spec.Memory, engine.DefaultMemory),
 		URL:    webAddress(s),
 	}
 	if c.Project != "" {
-		c.Name = s.Spec.Labels[labelContainer]
+		c.Name = s.Spec.Labels[label.Container]
 	}
 	if s.Endpoint != nil {
 		c.Address = s.Endpoint.Address.Addr().String()
@@ -110,7 +102,7 @@ func menuContainer(s engine.Snapshot) menu.Container {
 // webAddress is where the container's web page is published: at the port that
 // its label names, else at the first.
 func webAddress(s engine.Snapshot) string {
-	web := s.Spec.Labels[labelWebPort]
+	web := s.Spec.Labels[label.WebPort]
 	for _, b := range s.Bindings {
 		if b.Protocol != "tcp" || web != "" && web != strconv.Itoa(int(b.Container)) {
 			continue
@@ -183,7 +175,7 @@ func (t *tray) each(file string, do func(*engine.Container) error) error {
 	failures := make([]error, len(containers))
 	for i, c := range containers {
 		s := c.Snapshot()
-		if s.Spec.Labels[labelFile] != file {
+		if s.Spec.Labels[label.File] != file {
 			continue
 		}
 		all.Go(func() error {

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 
+	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/engine"
 )
 
@@ -19,24 +20,16 @@ const cpuPeriod = 100_000
 
 // toOwn reads the labels that ask for what Docker has no words for.
 func toOwn(spec *engine.Spec, labels map[string]string) error {
-	spec.Pod, spec.SharePIDs, spec.SSHAgent = labels[labelPod], labels[labelSharePIDs] == "true", labels[labelSSH]
-	for pair := range strings.FieldsFuncSeq(labels[labelSockets], func(r rune) bool { return r == ',' }) {
+	spec.Pod, spec.SharePIDs, spec.SSHAgent = labels[label.Pod], labels[label.SharePIDs] == "true", labels[label.SSHAgent]
+	for pair := range strings.FieldsFuncSeq(labels[label.Sockets], func(r rune) bool { return r == ',' }) {
 		host, inside, ok := strings.Cut(pair, ":")
 		if !ok {
-			return invalid("label %s: %q is not host path:container path", labelSockets, pair)
+			return invalid("label %s: %q is not host path:container path", label.Sockets, pair)
 		}
 		spec.Sockets = append(spec.Sockets, engine.Socket{Host: host, Container: inside})
 	}
 	return nil
 }
-
-// These labels.
-const (
-	labelPod       = "dev.skerry.pod"             // the pod's name
-	labelSharePIDs = "dev.skerry.share-pids"      // "true": one PID namespace with the pod's others that say so
-	labelSockets   = "dev.skerry.publish-sockets" // "host:container", separated by commas
-	labelSSH       = "dev.skerry.ssh-agent"       // the socket of the host's SSH agent
-)
 
 // toSpec converts a request to create a container. What the engine cannot do
 // is refused, but the empty and default values that clients always send are

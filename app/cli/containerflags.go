@@ -15,14 +15,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-)
 
-// Labels by which the app is asked for what Docker has no words for.
-const (
-	labelPod       = "dev.skerry.pod"
-	labelSharePIDs = "dev.skerry.share-pids"
-	labelSockets   = "dev.skerry.publish-sockets" // "host:container", separated by commas
-	labelSSH       = "dev.skerry.ssh-agent"       // the agent's socket
+	"github.com/skerry-app/skerry/app/label"
 )
 
 // containerFlags are what run and create share: how a container is made.
@@ -144,10 +138,10 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 		return client.ContainerCreateOptions{}, errors.New("--share-pids needs --pod")
 	}
 	if f.pod != "" {
-		config.Labels[labelPod] = f.pod
+		config.Labels[label.Pod] = f.pod
 	}
 	if f.sharePIDs {
-		config.Labels[labelSharePIDs] = "true"
+		config.Labels[label.SharePIDs] = "true"
 	}
 	if config.Healthcheck, err = f.health.check(); err != nil {
 		return client.ContainerCreateOptions{}, err
@@ -200,14 +194,14 @@ func (f *containerFlags) askSockets(config *container.Config) error {
 		pairs = append(pairs, host+":"+inside)
 	}
 	if pairs != nil {
-		config.Labels[labelSockets] = strings.Join(pairs, ",")
+		config.Labels[label.Sockets] = strings.Join(pairs, ",")
 	}
 	if f.ssh {
 		agent := os.Getenv("SSH_AUTH_SOCK")
 		if agent == "" {
 			return errors.New("--ssh: SSH_AUTH_SOCK is not set: start an agent first, with eval $(ssh-agent)")
 		}
-		config.Labels[labelSSH] = agent
+		config.Labels[label.SSHAgent] = agent
 	}
 	return nil
 }

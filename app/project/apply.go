@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skerry-app/skerry/app/api"
+	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/app/project/skerryfile"
 	"github.com/skerry-app/skerry/engine"
 )
@@ -64,7 +65,7 @@ func (s step) needs() []string { return s.dependsOn }
 // file says now.
 func (c *change) changed(s *step) bool {
 	made := s.existing.snapshot
-	if made.Spec.Labels[labelHash] != s.spec.Labels[labelHash] {
+	if made.Spec.Labels[label.Hash] != s.spec.Labels[label.Hash] {
 		return true
 	}
 	image, err := c.engine.Image(s.spec.Image)

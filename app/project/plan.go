@@ -6,6 +6,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/app/project/skerryfile"
 	"github.com/skerry-app/skerry/engine"
 )
@@ -32,9 +33,9 @@ func (m *Manager) plan(file *skerryfile.Project, names []string) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	members := m.members(func(l map[string]string) bool { return l[labelProject] == file.Name || l[labelFile] == file.File })
+	members := m.members(func(l map[string]string) bool { return l[label.Project] == file.Name || l[label.File] == file.File })
 	for _, c := range members {
-		if other := c.snapshot.Spec.Labels[labelFile]; other != file.File {
+		if other := c.snapshot.Spec.Labels[label.File]; other != file.File {
 			return plan{}, errdefs.ErrConflict.WithMessage(fmt.Sprintf(
 				"project name %q is taken by %s: give one of the two another name, or bring the other down", file.Name, other))
 		}
@@ -48,7 +49,7 @@ func (m *Manager) plan(file *skerryfile.Project, names []string) (plan, error) {
 		if s.spec, err = spec(file, c); err != nil {
 			return plan{}, err
 		}
-		i := slices.IndexFunc(members, func(o member) bool { return o.name == c.Name && o.snapshot.Spec.Labels[labelProject] == file.Name })
+		i := slices.IndexFunc(members, func(o member) bool { return o.name == c.Name && o.snapshot.Spec.Labels[label.Project] == file.Name })
 		if i >= 0 {
 			s.existing = &members[i]
 		}
@@ -59,7 +60,7 @@ func (m *Manager) plan(file *skerryfile.Project, names []string) (plan, error) {
 	}
 	for _, c := range members {
 		described := slices.ContainsFunc(file.Containers, func(d *skerryfile.Container) bool { return d.Name == c.name })
-		if !described || c.snapshot.Spec.Labels[labelProject] != file.Name {
+		if !described || c.snapshot.Spec.Labels[label.Project] != file.Name {
 			p.gone = append(p.gone, c)
 		}
 	}

@@ -20,18 +20,9 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/skerry-app/skerry/app/api"
+	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/app/project/skerryfile"
 	"github.com/skerry-app/skerry/engine"
-)
-
-// Labels of a project's containers.
-const (
-	labelProject   = skerryfile.ReservedLabels + "project"    // the project's name
-	labelContainer = skerryfile.ReservedLabels + "container"  // the container's name in it
-	labelFile      = skerryfile.ReservedLabels + "file"       // the project file's path
-	labelHash      = skerryfile.ReservedLabels + "hash"       // of what the container was made from
-	labelDependsOn = skerryfile.ReservedLabels + "depends-on" // names, separated by commas
-	labelWebPort   = skerryfile.ReservedLabels + "web-port"   // what the menu opens
 )
 
 // Manager brings projects up and down. Its methods may be called from any
@@ -110,7 +101,7 @@ func (m *Manager) Down(ctx context.Context, r api.ProjectRequest, progress func(
 		return err
 	}
 	defer unlock()
-	members := m.members(func(l map[string]string) bool { return l[labelFile] == r.File })
+	members := m.members(func(l map[string]string) bool { return l[label.File] == r.File })
 	if len(r.Names) > 0 {
 		if members, err = choose(members, r.Names, r.File); err != nil {
 			return err
@@ -136,9 +127,9 @@ func choose(members []member, names []string, file string) ([]member, error) {
 // List returns the projects that have containers, by name.
 func (m *Manager) List(context.Context) ([]api.ProjectStatus, error) {
 	projects := map[[2]string]*api.ProjectStatus{}
-	for _, c := range m.members(func(l map[string]string) bool { return l[labelProject] != "" }) {
+	for _, c := range m.members(func(l map[string]string) bool { return l[label.Project] != "" }) {
 		labels := c.snapshot.Spec.Labels
-		id := [2]string{labels[labelProject], labels[labelFile]}
+		id := [2]string{labels[label.Project], labels[label.File]}
 		p, ok := projects[id]
 		if !ok {
 			p = &api.ProjectStatus{Name: id[0], File: id[1]}
@@ -165,7 +156,7 @@ func (m *Manager) members(belong func(labels map[string]string) bool) []member {
 	var found []member
 	for _, c := range m.engine.Containers() {
 		s := c.Snapshot()
-		if name := s.Spec.Labels[labelContainer]; name != "" && belong(s.Spec.Labels) {
+		if name := s.Spec.Labels[label.Container]; name != "" && belong(s.Spec.Labels) {
 			found = append(found, member{c, name, s})
 		}
 	}
@@ -174,17 +165,17 @@ func (m *Manager) members(belong func(labels map[string]string) bool) []member {
 }
 
 // id is what the container is called outside of its project.
-func (c member) id() string { return containerName(c.snapshot.Spec.Labels[labelProject], c.name) }
+func (c member) id() string { return containerName(c.snapshot.Spec.Labels[label.Project], c.name) }
 
 // dependsOn are the ids of the containers that this one needs.
 func (c member) dependsOn() []string {
-	names := c.snapshot.Spec.Labels[labelDependsOn]
+	names := c.snapshot.Spec.Labels[label.DependsOn]
 	if names == "" {
 		return nil
 	}
 	ids := strings.Split(names, ",")
 	for i, name := range ids {
-		ids[i] = containerName(c.snapshot.Spec.Labels[labelProject], name)
+		ids[i] = containerName(c.snapshot.Spec.Labels[label.Project], name)
 	}
 	return ids
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/skerry-app/skerry/app/api"
+	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/app/project/skerryfile"
 	"github.com/skerry-app/skerry/engine"
 )
@@ -344,7 +345,7 @@ func TestProgressAndList(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	labels := s.engine.containers[0].snapshot.Spec.Labels
-	if labels["team"] != "blue" || labels[labelWebPort] != "80" || labels[labelHash] == "" {
+	if labels["team"] != "blue" || labels[label.WebPort] != "80" || labels[label.Hash] == "" {
 		t.Errorf("labels %v", labels)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/app/project/skerryfile"
 	"github.com/skerry-app/skerry/engine"
 )
@@ -38,15 +39,15 @@ func spec(p *skerryfile.Project, c *skerryfile.Container) (engine.Spec, error) {
 	if s.Labels == nil {
 		s.Labels = map[string]string{}
 	}
-	s.Labels[labelProject] = p.Name
-	s.Labels[labelContainer] = c.Name
-	s.Labels[labelFile] = p.File
-	s.Labels[labelHash] = hash
+	s.Labels[label.Project] = p.Name
+	s.Labels[label.Container] = c.Name
+	s.Labels[label.File] = p.File
+	s.Labels[label.Hash] = hash
 	if len(c.DependsOn) > 0 {
-		s.Labels[labelDependsOn] = strings.Join(c.DependsOn, ",")
+		s.Labels[label.DependsOn] = strings.Join(c.DependsOn, ",")
 	}
 	if c.WebPort != 0 {
-		s.Labels[labelWebPort] = strconv.Itoa(int(c.WebPort))
+		s.Labels[label.WebPort] = strconv.Itoa(int(c.WebPort))
 	}
 	return s, nil
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/docker/go-units"
 	"github.com/google/shlex"
+
+	"github.com/skerry-app/skerry/app/label"
 )
 
 // What a container's machine needs and can have; the engine checks once more,
@@ -301,17 +303,14 @@ func (r *reader) labels(n *node) map[string]string {
 	labels := make(map[string]string, len(lines))
 	for _, line := range lines {
 		name, value, _ := strings.Cut(line, "=")
-		if strings.HasPrefix(name, ReservedLabels) {
-			r.add(n.table[name].key, "label %q: names that begin with %q are Skerry's own", name, ReservedLabels)
+		if strings.HasPrefix(name, label.Prefix) {
+			r.add(n.table[name].key, "label %q: names that begin with %q are Skerry's own", name, label.Prefix)
 			continue
 		}
 		labels[name] = value
 	}
 	return labels
 }
-
-// ReservedLabels begins the names of the labels that Skerry itself gives.
-const ReservedLabels = "dev.skerry."
 
 // linuxSignals are the names of signal(7); a container's are Linux's on every
 // host.

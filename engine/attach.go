@@ -81,9 +81,9 @@ func (c *Container) feed(ctx context.Context, stdin io.Reader) {
 
 // Resize sets the size of the container's terminal.
 func (c *Container) Resize(ctx context.Context, rows, columns uint16) error {
-	r := c.liveRun()
-	if r == nil {
-		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
+	r, err := c.needRun()
+	if err != nil {
+		return err
 	}
 	if !c.rec.Spec.TTY {
 		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("container %s has no terminal", c.name()))
@@ -117,9 +117,9 @@ type ProcessInfo struct {
 
 // Top lists the container's processes.
 func (c *Container) Top(ctx context.Context) ([]ProcessInfo, error) {
-	r := c.liveRun()
-	if r == nil {
-		return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
+	r, err := c.needRun()
+	if err != nil {
+		return nil, err
 	}
 	list, err := r.guest.List(ctx)
 	if err != nil {

@@ -55,17 +55,17 @@ func (c *Container) NewExec(s ExecSpec) (*Exec, error) {
 	if len(s.Command) == 0 || s.Command[0] == "" {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("exec needs a command")
 	}
-	switch r := c.liveRun(); {
-	case r == nil:
-		return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
-	case c.Snapshot().State.Status == StatusPaused:
-		return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is paused: unpause it first", c.name()))
-	default:
-		x := &Exec{id: newID(), c: c, run: r, spec: s}
-		c.engine.addExec(x)
-		c.event("exec_create", map[string]string{"execID": x.id})
-		return x, nil
+	r, err := c.needRun()
+	if err != nil {
+		return nil, err
 	}
+	if c.Snapshot().State.Status == StatusPaused {
+		return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is paused: unpause it first", c.name()))
+	}
+	x := &Exec{id: newID(), c: c, run: r, spec: s}
+	c.engine.addExec(x)
+	c.event("exec_create", map[string]string{"execID": x.id})
+	return x, nil
 }
 
 // ID returns the exec's identity, 64 hexadecimal digits.

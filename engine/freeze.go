@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/containerd/errdefs"
-
 	"github.com/skerry-app/skerry/engine/agent"
 )
 
@@ -36,9 +34,9 @@ func (c *Container) TrimFiles(ctx context.Context, path string) (bytes uint64, e
 }
 
 func (c *Container) fileSystem(what, path string, f func(*agent.Container) error) error {
-	r := c.liveRun()
-	if r == nil {
-		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
+	r, err := c.needRun()
+	if err != nil {
+		return err
 	}
 	if err := c.withRun(r, f); err != nil {
 		return fmt.Errorf("%s %s of container %s: %w", what, path, c.name(), err)

@@ -32,14 +32,22 @@ func (r *run) publish(ctx context.Context, ports []Port) error {
 func (r *run) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	select {
-	case <-r.live:
-	case <-r.ctx.Done():
-		return nil, context.Cause(r.ctx)
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := r.awaitLive(ctx); err != nil {
+		return nil, err
 	}
 	return r.machine.client.DialPort(ctx, port)
+}
+
+// awaitLive waits until the process has started.
+func (r *run) awaitLive(ctx context.Context) error {
+	select {
+	case <-r.live:
+		return nil
+	case <-r.ctx.Done():
+		return context.Cause(r.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // bindings are the published ports as they are.

@@ -143,12 +143,10 @@ func (r *run) publishSockets() error {
 func (r *run) dialSocket(path string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, dialTimeout)
 	defer cancel()
-	select {
-	case <-r.live:
-		return r.guest.DialSocket(ctx, path)
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := r.awaitLive(ctx); err != nil {
+		return nil, err
 	}
+	return r.guest.DialSocket(ctx, path)
 }
 
 // socketTemporary is like the name under which a socket is made, whose end is

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/containerd/errdefs"
-
 	"github.com/skerry-app/skerry/guest/api"
 )
 
@@ -71,9 +69,9 @@ type Stall struct {
 // Stats tells what the container uses. One that does not run gives
 // errdefs.ErrConflict.
 func (c *Container) Stats(ctx context.Context) (Stats, error) {
-	r := c.liveRun()
-	if r == nil {
-		return Stats{}, errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
+	r, err := c.needRun()
+	if err != nil {
+		return Stats{}, err
 	}
 	s, err := r.guest.Statistics(ctx)
 	if err != nil {

@@ -114,6 +114,15 @@ func (c *Container) liveRun() *run {
 	return c.run
 }
 
+// needRun is liveRun for what needs one; none gives errdefs.ErrConflict.
+func (c *Container) needRun() (*run, error) {
+	r := c.liveRun()
+	if r == nil {
+		return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
+	}
+	return r, nil
+}
+
 // abort ends a start that is under way.
 func (c *Container) abort(cause error) {
 	c.mu.Lock()
@@ -153,9 +162,9 @@ func (c *Container) Kill(ctx context.Context, signal string) error {
 			return err
 		}
 	}
-	r := c.liveRun()
-	if r == nil {
-		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("container %s is not running", c.name()))
+	r, err := c.needRun()
+	if err != nil {
+		return err
 	}
 	c.event("kill", map[string]string{"signal": fmt.Sprint(sig)})
 	if sig == sigKILL {

@@ -38,11 +38,8 @@ type Options struct {
 	InitImage string // path of the disk image with vminitd
 	Driver    vm.Driver
 	Arch      string // of the machines, as in GOARCH; empty: the host's
-	// Translators is a directory in which to look for programs of qemu-user
-	// before PATH; empty: none.
-	Translators string
-	Log         *slog.Logger
-	Version     string
+	Log       *slog.Logger
+	Version   string
 }
 
 // Engine runs containers. Its methods may be called from any goroutine.

@@ -40,18 +40,12 @@ func (e *Engine) translator(arch string) (*translate.Translator, error) {
 			return &t, nil
 		}
 	}
-	dirs := []string{""}
-	if e.options.Translators != "" {
-		dirs = []string{e.options.Translators, ""}
+	t, err := translate.QEMU(e.arch(), arch)
+	if err == nil {
+		return &t, nil
 	}
-	for _, dir := range dirs {
-		t, err := translate.QEMU(dir, e.arch(), arch)
-		if err == nil {
-			return &t, nil
-		}
-		missing = errors.Join(missing, err)
-	}
-	return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("its programs are for %s, machines here are %s, and nothing translates: %v", arch, e.arch(), missing))
+	return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("its programs are for %s, machines here are %s, and nothing translates: %v",
+		arch, e.arch(), errors.Join(missing, err)))
 }
 
 // otherPlatforms are those whose images run here translated and are taken where

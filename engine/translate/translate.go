@@ -56,9 +56,9 @@ func Rosetta() Translator {
 	return Translator{Name: RosettaName, Magic: magic, Mask: mask, Flags: "OCF"}
 }
 
-// QEMU finds QEMU's user mode emulator for programs of an architecture on
-// machines of another, in a directory (if not empty) or in PATH.
-func QEMU(dir, machine, program string) (Translator, error) {
+// QEMU finds in PATH QEMU's user mode emulator for programs of an architecture
+// on machines of another.
+func QEMU(machine, program string) (Translator, error) {
 	a, ok := architectures[program]
 	if !ok {
 		return Translator{}, fmt.Errorf("there is no translator for %s", program)
@@ -68,11 +68,9 @@ func QEMU(dir, machine, program string) (Translator, error) {
 	t := Translator{Name: "qemu-" + a.qemu, Magic: magic, Mask: mask, Flags: "POCF"}
 	err := exec.ErrNotFound
 	for _, name := range []string{t.Name + "-static", t.Name} {
-		path := filepath.Join(dir, name)
-		if dir == "" {
-			if path, err = exec.LookPath(name); err != nil {
-				continue
-			}
+		var path string
+		if path, err = exec.LookPath(name); err != nil {
+			continue
 		}
 		if path, err = filepath.EvalSymlinks(path); err != nil {
 			continue

@@ -44,17 +44,18 @@ func TestPattern(t *testing.T) {
 // this very machine that needs libraries.
 func TestQEMU(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := QEMU(dir, "amd64", "arm64"); err == nil || !strings.Contains(err.Error(), "apt install qemu-user-static") {
+	t.Setenv("PATH", dir)
+	if _, err := QEMU("amd64", "arm64"); err == nil || !strings.Contains(err.Error(), "apt install qemu-user-static") {
 		t.Errorf("none: %v", err)
 	}
 	path := filepath.Join(dir, "qemu-aarch64")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+strings.Repeat("#", 64)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := QEMU(dir, "amd64", "arm64"); err == nil || !strings.Contains(err.Error(), "bad magic number") {
+	if _, err := QEMU("amd64", "arm64"); err == nil || !strings.Contains(err.Error(), "bad magic number") {
 		t.Errorf("a script: %v", err)
 	}
-	if _, err := QEMU(dir, "amd64", "vax"); err == nil {
+	if _, err := QEMU("amd64", "vax"); err == nil {
 		t.Error("a translator for vax was found")
 	}
 }

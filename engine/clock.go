@@ -34,11 +34,13 @@ func (e *Engine) keepTime() {
 // waiting for it. It is for when this host has woken; every half a minute it
 // happens by itself.
 func (e *Engine) SetClocks() {
+	set := map[*machine]bool{} // containers of a pod share one
 	for _, c := range e.Containers() {
 		r := c.liveRun()
-		if r == nil || c.Snapshot().State.Status != StatusRunning {
+		if r == nil || c.Snapshot().State.Status != StatusRunning || set[r.machine] {
 			continue
 		}
+		set[r.machine] = true
 		go func() {
 			ctx, cancel := context.WithTimeout(r.ctx, clockTimeout)
 			defer cancel()

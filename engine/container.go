@@ -118,6 +118,13 @@ func (c *Container) update(f func(*record)) {
 	c.wake()
 }
 
+// set changes the record for this process alone: not all is worth a write.
+func (c *Container) set(f func(*record)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.rec)
+}
+
 // save writes the record; mu is held.
 func (c *Container) save() error {
 	data, err := json.MarshalIndent(c.rec, "", "\t")

@@ -179,14 +179,17 @@ func (r *run) watchHealth() {
 				return
 			}
 			changed := health.add(result, check, time.Since(started))
-			r.c.update(func(rec *record) {
+			h := health
+			note := func(rec *record) {
 				if rec.State.Status.alive() {
-					h := health
 					rec.State.Health = &h
 				}
-			})
+			}
 			if changed {
+				r.c.update(note)
 				r.c.event("health_status: "+string(health.Status), nil)
+			} else {
+				r.c.set(note)
 			}
 		}
 		timer.Reset(health.wait(check, time.Since(started)))

@@ -9,16 +9,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/containerd/errdefs"
 
 	"github.com/skerry-app/skerry/engine/agent"
 	"github.com/skerry-app/skerry/engine/network"
+	"github.com/skerry-app/skerry/engine/unixsocket"
 	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/guest/api"
 )
@@ -36,15 +34,6 @@ const (
 	sshVariable = "SSH_AUTH_SOCK"
 )
 
-// maxSocketPath is what an address holds (unix(7), unix(4)), without the zero
-// byte at its end.
-func maxSocketPath() int {
-	if runtime.GOOS == "darwin" {
-		return 103
-	}
-	return 107
-}
-
 // checkSockets refuses sockets that cannot be published.
 func checkSockets(sockets []Socket) error {
 	bad := func(format string, a ...any) error {
@@ -54,8 +43,8 @@ func checkSockets(sockets []Socket) error {
 		switch {
 		case !filepath.IsAbs(s.Host) || !path.IsAbs(s.Container) || strings.ContainsRune(s.Container, 0):
 			return bad("socket %s:%s: use absolute paths on both sides", s.Host, s.Container)
-		case len(filepath.Join(filepath.Dir(s.Host), socketTemporary)) > maxSocketPath():
-			return bad("socket %s: this system allows %d bytes in the path of a socket: choose a shorter one", s.Host, maxSocketPath()-len(socketTemporary))
+		case len(filepath.Join(filepath.Dir(s.Host), socketTemporary)) > unixsocket.MaxPath:
+			return bad("socket %s: this system allows %d bytes in the path of a socket: choose a shorter one", s.Host, unixsocket.MaxPath-len(socketTemporary))
 		case slices.ContainsFunc(sockets[:i], func(o Socket) bool { return filepath.Clean(o.Host) == filepath.Clean(s.Host) }):
 			return bad("socket %s is published twice", s.Host)
 		}
@@ -180,27 +169,17 @@ func listenOutside(path string) (*outsideSocket, error) {
 
 // makeWay removes a socket that nobody serves and refuses anything else.
 func makeWay(path string) error {
-	st, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
 	conflict := func(why string) error {
 		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("%s %s: remove it, or choose another path", path, why))
 	}
-	if st.Mode().Type() != fs.ModeSocket {
+	switch err := unixsocket.RemoveStale(path); {
+	case errors.Is(err, unixsocket.ErrNoSocket):
 		return conflict("is there and is no socket")
-	}
-	c, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
-		c.Close()
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	case errors.Is(err, unixsocket.ErrServed):
 		return conflict("is served by somebody else")
+	default:
+		return err
 	}
-	return os.Remove(path)
 }
 
 func (o *outsideSocket) serve(dial func() (net.Conn, error)) {

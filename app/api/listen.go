@@ -3,24 +3,19 @@ package api
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
-	"time"
-)
 
-// probeTimeout bounds the attempt to reach whoever owns a socket.
-const probeTimeout = time.Second
+	"github.com/skerry-app/skerry/engine/unixsocket"
+)
 
 // Listen makes the unix socket at path, for its owner only, in a directory for
 // its owner only. A socket that nobody listens on any more is replaced; one
 // that somebody does is an error.
 func Listen(path string) (net.Listener, error) {
-	// sun_path holds a terminating zero as well: unix(7), unix(4).
-	if limit := len(syscall.RawSockaddrUnix{}.Path) - 1; len(path) > limit {
-		return nil, fmt.Errorf("socket %s: the path has %d bytes, sockets can have %d: set SKERRY_HOME to a shorter directory", path, len(path), limit)
+	if len(path) > unixsocket.MaxPath {
+		return nil, fmt.Errorf("socket %s: the path has %d bytes, sockets can have %d: set SKERRY_HOME to a shorter directory", path, len(path), unixsocket.MaxPath)
 	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -29,8 +24,13 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("protect the socket's directory: %w", err)
 	}
-	if err := removeStale(path); err != nil {
-		return nil, err
+	switch err := unixsocket.RemoveStale(path); {
+	case errors.Is(err, unixsocket.ErrNoSocket):
+		return nil, fmt.Errorf("%s is there and is not a socket: move it away", path)
+	case errors.Is(err, unixsocket.ErrServed):
+		return nil, fmt.Errorf("another app listens on %s: end it first", path)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	// The directory keeps others out in the moment before Chmod.
 	l, err := net.Listen("unix", path)
@@ -41,30 +41,4 @@ func Listen(path string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("protect the socket: %w", err), l.Close())
 	}
 	return l, nil
-}
-
-// removeStale removes a socket on which nobody listens.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look at the socket: %w", err)
-	}
-	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is there and is not a socket: move it away", path)
-	}
-	conn, err := net.DialTimeout("unix", path, probeTimeout)
-	if err == nil {
-		conn.Close()
-		return fmt.Errorf("another app listens on %s: end it first", path)
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("somebody seems to own %s: %w", path, err)
-	}
-	if err := os.Remove(path); err != nil {
-		return fmt.Errorf("remove a stale socket: %w", err)
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -122,8 +123,17 @@ func (s *Store) HealthCheck(img Image) (*dockerspec.HealthcheckConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.readContent(e.manifest)
-	return c.health, err
+	data, err := s.readBlob(e.config)
+	if err != nil {
+		return nil, err
+	}
+	var c struct {
+		Config dockerspec.DockerOCIImageConfigExt `json:"config"`
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("%w: the image's health check is not as it should be: %w", errdefs.ErrDataLoss, err)
+	}
+	return c.Config.Healthcheck, nil
 }
 
 // Layers returns an image's layers, the lowest first.

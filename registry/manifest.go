@@ -7,7 +7,6 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/containers/image/v5/manifest"
-	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -122,7 +121,6 @@ type content struct {
 	layers  []ocispec.Descriptor
 	image   ocispec.Image
 	diffIDs []digest.Digest
-	health  *dockerspec.HealthcheckConfig
 }
 
 // parseConfig reads an image's configuration and checks it against the
@@ -175,11 +173,5 @@ func (s *Store) readContent(m ocispec.Descriptor) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	var more struct {
-		Config dockerspec.DockerOCIImageConfigExt `json:"config"`
-	}
-	if err := json.Unmarshal(config, &more); err != nil {
-		return content{}, fmt.Errorf("%w: the image's health check is not as it should be: %w", errdefs.ErrDataLoss, err)
-	}
-	return content{config: *d.Config, layers: d.Layers, image: img, diffIDs: img.RootFS.DiffIDs, health: more.Config.Healthcheck}, nil
+	return content{config: *d.Config, layers: d.Layers, image: img, diffIDs: img.RootFS.DiffIDs}, nil
 }

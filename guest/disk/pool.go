@@ -16,6 +16,9 @@ import (
 // Dir is where disks are mounted in the machine, each below its serial.
 const Dir = "/run/disks"
 
+// Path is where a disk is mounted.
+func Path(serial string) string { return filepath.Join(Dir, filepath.Base(serial)) }
+
 // Pool mounts each disk once for all containers that use it. The zero value is
 // ready for use.
 type Pool struct {
@@ -24,22 +27,21 @@ type Pool struct {
 }
 
 // Use mounts a disk with a file system of a type that the kernel has, empty for
-// ext4, unless it is mounted, and returns where. A disk that cannot be written
-// to is mounted read-only.
-func (p *Pool) Use(kind, serial string) (dir string, err error) {
+// ext4, at its Path, unless it is mounted. A disk that cannot be written to is
+// mounted read-only.
+func (p *Pool) Use(kind, serial string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	dir = filepath.Join(Dir, filepath.Base(serial))
 	if p.users[serial] == 0 {
-		if err := mount(kind, serial, dir); err != nil {
-			return "", fmt.Errorf("mount disk %q: %w", serial, err)
+		if err := mount(kind, serial, Path(serial)); err != nil {
+			return fmt.Errorf("mount disk %q: %w", serial, err)
 		}
 	}
 	if p.users == nil {
 		p.users = map[string]int{}
 	}
 	p.users[serial]++
-	return dir, nil
+	return nil
 }
 
 // Release lets go of a disk. When nobody else uses it, it is unmounted, and all
@@ -51,7 +53,7 @@ func (p *Pool) Release(ctx context.Context, serial string) error {
 		return nil
 	}
 	delete(p.users, serial)
-	return unmount(ctx, serial, filepath.Join(Dir, filepath.Base(serial)))
+	return unmount(ctx, serial, Path(serial))
 }
 
 func mount(kind, serial, dir string) error {

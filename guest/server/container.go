@@ -133,9 +133,9 @@ func (c *container) prepare(ctx context.Context, s *Server, spec *api.Container)
 		}
 	}
 	spec.Process.Id = process.Init
-	image, scratch := filepath.Join(disk.Dir, spec.Root.ImageDisk), filepath.Join(disk.Dir, spec.Root.ScratchDisk)
+	scratch := disk.Path(c.scratch)
 	return c.table.Create(ctx, spec.Process, &launch.Root{
-		Stage: c.path("rootfs"), Lower: image, Upper: filepath.Join(scratch, "upper"), Work: filepath.Join(scratch, "work"),
+		Stage: c.path("rootfs"), Lower: disk.Path(spec.Root.ImageDisk), Upper: filepath.Join(scratch, "upper"), Work: filepath.Join(scratch, "work"),
 		Cgroup: c.group.Path(), ReadOnly: spec.Root.ReadOnly, Mounts: sortedMounts(spec.Mounts), Shares: sharesDir, Disks: disk.Dir, Sysctls: spec.Sysctls,
 		Hostname: spec.Names.Hostname, Domain: spec.Names.Domainname, Files: files,
 		Masked: spec.MaskedPaths, Fixed: spec.ReadOnlyPaths, Devices: devices, Shm: spec.ShmBytes, PIDs: pids,
@@ -148,7 +148,7 @@ func (c *container) mountDisks(s *Server, spec *api.Container) error {
 		if slices.Contains(c.disks, serial) {
 			return nil
 		}
-		if _, err := s.disks.Use(kind, serial); err != nil {
+		if err := s.disks.Use(kind, serial); err != nil {
 			return err
 		}
 		c.disks = append(c.disks, serial)

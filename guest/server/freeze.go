@@ -8,7 +8,6 @@ import (
 	"log"
 	"math"
 	"os"
-	"path/filepath"
 	"time"
 	"unsafe"
 
@@ -56,7 +55,7 @@ func (s *Server) fileSystem(container, path string) (int, error) {
 		return -1, err
 	}
 	if fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
-		place = filepath.Join(disk.Dir, c.scratch)
+		place = disk.Path(c.scratch)
 	}
 	fd, err := unix.Open(place, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -82,13 +82,20 @@ clean: ## delete bin/ (the kernels stay in the cache)
 
 ##@ Check
 
-test: build lint $(MAC_KERNEL) $(MAC_INIT) ## run every test, with real machines; fails if one is skipped
+# What tests of whole machines find their files by.
+TEST_FILES = SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
+	SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) SKERRY_TEST_INIT_ARM64=$(abspath $(MAC_INIT)) \
+	SKERRY_TEST_BUSYBOX_ARM64=$(abspath bin/busybox-arm64)
+
+test: build lint test-files ## run every test, with real machines; fails if one is skipped
+	set -o pipefail; $(TEST_FILES) go test -timeout 30m -json ./... | go run ./tests/gate -whole
+
+acceptance: build test-files ## print which of the scenarios that Apple tests pass here
+	set -o pipefail; $(TEST_FILES) go test -timeout 30m -json ./tests ./engine/agent | go run ./tests/gate -table
+
+test-files: build $(MAC_KERNEL) $(MAC_INIT)
 	packaging/debian/deps.sh test
 	packaging/debian/foreign.sh arm64 busybox-static bin/busybox bin/busybox-arm64
-	set -o pipefail; SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
-		SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) SKERRY_TEST_INIT_ARM64=$(abspath $(MAC_INIT)) \
-		SKERRY_TEST_BUSYBOX_ARM64=$(abspath bin/busybox-arm64) \
-		go test -timeout 30m -json ./... | go run ./tests/gate -whole
 
 test-foreign: $(MAC_KERNEL) ## put the kernel for the Mac through the driver's tests
 	SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,foreign" \
@@ -115,13 +122,7 @@ prove-ext4: ## compare images of the same layers, a whole Debian, with the kerne
 	GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,inputs" go test -run TestInputs -count=1 -timeout 60m -v ./tests/benchext4
 
 bench-guest: build ## print what an exec takes against a fork in the machine, and what the agent holds after thousands
-	SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
-		go test -run '^$$' -bench BenchmarkExec -benchtime 5000x -timeout 60m ./engine/agent
-
-acceptance: build $(MAC_KERNEL) $(MAC_INIT) ## print which of the scenarios that Apple tests pass here
-	packaging/debian/deps.sh test
-	SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
-		go test -timeout 30m -json ./tests ./engine/agent | go run ./tests/acceptance
+	$(TEST_FILES) go test -run '^$$' -bench BenchmarkExec -benchtime 5000x -timeout 60m ./engine/agent
 
 bench: bench-start bench-guest bench-ext4 ## measure all that needs nothing from elsewhere
 
@@ -131,4 +132,4 @@ bench-kernel: ## print how fast the kernel boots, against the configuration in P
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: run stop build app verify-app release-app app-linux deps generate clean test test-foreign race lint acceptance bench bench-start bench-guest bench-ext4 prove-ext4 bench-kernel help
+.PHONY: run stop build app verify-app release-app app-linux deps generate clean test test-files test-foreign race lint acceptance bench bench-start bench-guest bench-ext4 prove-ext4 bench-kernel help

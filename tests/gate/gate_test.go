@@ -20,7 +20,7 @@ func TestGate(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out strings.Builder
-			bad, err := gate(strings.NewReader(tc.in), &out, false)
+			bad, err := gate(strings.NewReader(tc.in), &out, false, false)
 			if err != nil || bad != tc.bad || !strings.Contains(out.String(), tc.says) {
 				t.Errorf("%d bad (%v), want %d; output %q, want %q in it", bad, err, tc.bad, out.String(), tc.says)
 			}

@@ -28,8 +28,9 @@ const maxLine = 1 << 20
 
 func main() {
 	whole := flag.Bool("whole", false, "these are all tests: fail for a scenario that none of them covers")
+	table := flag.Bool("table", false, "print which of the scenarios that Apple's Containerization is tested with pass here")
 	flag.Parse()
-	bad, err := gate(os.Stdin, os.Stdout, *whole)
+	bad, err := gate(os.Stdin, os.Stdout, *whole, *table)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gate:", err)
 		os.Exit(2)
@@ -41,7 +42,7 @@ func main() {
 
 // gate returns how many tests and packages failed or were skipped, and for the
 // whole of the tests how many scenarios have none.
-func gate(in io.Reader, out io.Writer, whole bool) (bad int, err error) {
+func gate(in io.Reader, out io.Writer, whole, table bool) (bad int, err error) {
 	output := map[string][]string{} // of tests and packages that have not passed yet
 	passed, packages := 0, 0
 	var failed, skipped []string
@@ -94,6 +95,10 @@ func gate(in io.Reader, out io.Writer, whole bool) (bad int, err error) {
 		fmt.Fprintln(out, "  skipped", s)
 	}
 	bad = len(failed) + len(skipped)
+	if table {
+		_, fail, _ := tally.Print(out)
+		bad += fail
+	}
 	if whole {
 		for _, problem := range tally.Missing() {
 			fmt.Fprintln(out, "  ", problem)

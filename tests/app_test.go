@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -192,6 +193,20 @@ func (a *app) machines() (pids []string) {
 		}
 	}
 	return pids
+}
+
+// onlyMachine is the process of the one machine that there is.
+func (a *app) onlyMachine() (pid int) {
+	a.tb.Helper()
+	machines := a.machines()
+	if len(machines) != 1 {
+		a.tb.Fatalf("the machines are %v", machines)
+	}
+	pid, err := strconv.Atoi(machines[0])
+	if err != nil {
+		a.tb.Fatal(err)
+	}
+	return pid
 }
 
 func (a *app) noMount() error {

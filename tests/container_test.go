@@ -113,34 +113,45 @@ func TestCopyKinds(t *testing.T) {
 	covers(t, 34, 37, 38, 39, 40, 41, 43, 44)
 }
 
+// heldUp freezes the file system at a path of a container and begins a write to
+// it in another, or the same. The function that it returns wants that write not
+// to have ended, thaws, and then wants it to succeed.
+func heldUp(t *testing.T, a *app, frozen, path, writer, script string) (thaw func()) {
+	t.Helper()
+	a.ok("skerry", "fs", "freeze", frozen, path)
+	written := make(chan result, 1)
+	go func() { written <- a.do(nil, "skerry", "exec", writer, "sh", "-c", script) }()
+	return func() {
+		t.Helper()
+		select {
+		case r := <-written:
+			t.Errorf("a write to a frozen file system has ended: %+v", r)
+		default:
+		}
+		a.ok("skerry", "fs", "thaw", frozen, path)
+		if r := <-written; r.code != 0 {
+			t.Errorf("the write after the thaw: %+v", r)
+		}
+	}
+}
+
 // TestFreeze copies a volume's disk while it is frozen, and has it give back
 // what it does not use.
 func TestFreeze(t *testing.T) {
 	a := shared(t)
 	a.ok("skerry", "run", "-d", "--name", "frozen", "-v", "ice:/data", testImage, "sleep", "300")
-	defer a.ok("skerry", "rm", "-f", "-v", "frozen")
+	defer a.ok("skerry", "volume", "rm", "ice")
+	defer a.ok("skerry", "rm", "-f", "frozen")
 	a.in("frozen", "echo before > /data/before; sync")
 	disk := filepath.Join(strings.TrimSpace(a.ok("skerry", "volume", "inspect", "-f", "{{.Mountpoint}}", "ice")), "data.ext4")
-	a.ok("skerry", "fs", "freeze", "frozen", "/data")
-	written := make(chan result, 1)
-	go func() {
-		written <- a.do(nil, "skerry", "exec", "frozen", "sh", "-c", "echo hello > /data/hello.txt")
-	}()
+	thaw := heldUp(t, a, "frozen", "/data", "frozen", "echo hello > /data/hello.txt")
 	// The root is another file system, and goes on.
 	a.in("frozen", "echo x > /other; cat /data/before; ps -o args | grep -q '^sh -c echo hello' || sleep 1")
 	clone := filepath.Join(t.TempDir(), "clone.ext4")
 	if out, err := exec.Command("cp", "--sparse=always", disk, clone).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	select {
-	case r := <-written:
-		t.Errorf("a write to a frozen file system has ended: %+v", r)
-	default:
-	}
-	a.ok("skerry", "fs", "thaw", "frozen", "/data")
-	if r := <-written; r.code != 0 {
-		t.Errorf("the write after the thaw: %+v", r)
-	}
+	thaw()
 	if got := a.in("frozen", "cat /data/hello.txt"); got != "hello\n" {
 		t.Errorf("%q", got)
 	}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,17 +108,7 @@ func TestKilledMachine(t *testing.T) {
 	a := startApp(t)
 	a.ok("skerry", "pull", testImage)
 	a.ok("skerry", "run", "-d", "--name", "victim", testImage, "sleep", "1000")
-	machines := a.machines()
-	if len(machines) != 1 {
-		t.Fatalf("the machines are %v", machines)
-	}
-	pid, err := strconv.Atoi(machines[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	must(t, syscall.Kill(a.onlyMachine(), syscall.SIGKILL))
 	a.fails(1, "machine ended", "skerry", "wait", "victim")
 	state := a.ok("skerry", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}: {{.State.Error}}", "victim")
 	if !strings.HasPrefix(state, "exited 125: ") || !strings.Contains(state, "machine") || !strings.Contains(state, "SIGKILL") {
@@ -357,12 +346,7 @@ func TestStuckMachine(t *testing.T) {
 	a := startApp(t)
 	a.ok("skerry", "pull", testImage)
 	a.ok("skerry", "run", "-d", "--name", "stuck", testImage, "sleep", "1000")
-	machines := a.machines()
-	if len(machines) != 1 {
-		t.Fatalf("the machines are %v", machines)
-	}
-	pid, err := strconv.Atoi(machines[0])
-	must(t, err)
+	pid := a.onlyMachine()
 	a.ok("skerry", "run", "-d", "--name", "lively", testImage, "sleep", "1000")
 	must(t, syscall.Kill(pid, syscall.SIGSTOP))
 	hangs := make(chan result, 1)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/skerry-app/skerry/app/api"
 	"github.com/skerry-app/skerry/app/cli"
+	"github.com/skerry-app/skerry/app/menu"
 	"github.com/skerry-app/skerry/app/project"
 	"github.com/skerry-app/skerry/engine"
 )
@@ -40,6 +41,12 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	}
 	server := api.New(e, api.Options{Version: version, Projects: project.NewManager(e, log), Quit: quit, Log: log})
 	log.Info("ready", "socket", o.Home.Socket(), "driver", e.Info().Driver)
+	if !o.Headless {
+		if err := menu.FindDesktop(); err != nil {
+			log.Warn("running without a tray", "error", err)
+			o.Headless = true
+		}
+	}
 	if o.Headless {
 		return server.Serve(ctx, listener)
 	}
@@ -48,9 +55,7 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 		defer quit()
 		served <- server.Serve(ctx, listener)
 	}()
-	if err := runTray(ctx, e, o.Home, quit, log); err != nil {
-		log.Warn("running without a tray", "error", err)
-	}
+	runTray(ctx, e, o.Home, quit, log)
 	return <-served
 }
 

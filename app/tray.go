@@ -32,10 +32,10 @@ type tray struct {
 }
 
 // runTray shows the menu until ctx ends, in the main goroutine as macOS wants.
-func runTray(ctx context.Context, e *engine.Engine, dir home.Dir, quit func(), log *slog.Logger) error {
+func runTray(ctx context.Context, e *engine.Engine, dir home.Dir, quit func(), log *slog.Logger) {
 	t := &tray{engine: e, home: dir, quit: quit, log: log, changed: make(chan struct{}, 1)}
 	go t.watch(ctx)
-	return menu.Run(ctx, menu.Options{Snapshot: t.snapshot, Changed: t.changed, Do: t.do, Log: log})
+	menu.Run(ctx, menu.Options{Snapshot: t.snapshot, Changed: t.changed, Do: t.do, Log: log})
 }
 
 // watch passes on that there were events. One who fell behind starts again.

@@ -1,8 +1,10 @@
 package desktop
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 
 	"github.com/google/shlex"
 )
@@ -41,4 +43,16 @@ func Terminal(env, command []string) error {
 	cmd.Args = append(cmd.Args, command...)
 	cmd.Env = append(os.Environ(), env...)
 	return launch(cmd)
+}
+
+// first is the first of some commands whose program is installed.
+func first(commands ...[]string) (*exec.Cmd, error) {
+	var names []string
+	for _, c := range commands {
+		if path, err := exec.LookPath(c[0]); err == nil {
+			return exec.Command(path, c[1:]...), nil
+		}
+		names = append(names, c[0])
+	}
+	return nil, fmt.Errorf("none of these is installed: %s", strings.Join(names, ", "))
 }

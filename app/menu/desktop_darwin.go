@@ -1,4 +1,4 @@
 package menu
 
-// findDesktop has nothing to look for: there is always a menu bar.
-func findDesktop() error { return nil }
+// FindDesktop has nothing to look for: there is always a menu bar.
+func FindDesktop() error { return nil }

@@ -9,9 +9,9 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// findDesktop looks for the bus on which trays are found. Without an address
+// FindDesktop looks for the bus on which trays are found. Without an address
 // the library would start one.
-func findDesktop() error {
+func FindDesktop() error {
 	if os.Getenv("DBUS_SESSION_BUS_ADDRESS") == "" {
 		if _, err := os.Stat(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "bus")); err != nil {
 			return errors.New("there is no session bus, and so no tray")

@@ -26,12 +26,9 @@ type Options struct {
 }
 
 // Run shows the menu until ctx ends, once in a process and on macOS in the main
-// goroutine. Where there is no desktop it returns an error at once; where there
-// is one without a tray, the menu shows when a tray appears.
-func Run(ctx context.Context, o Options) error {
-	if err := findDesktop(); err != nil {
-		return err
-	}
+// goroutine. There must be a desktop (FindDesktop); where it has no tray, the
+// menu shows when a tray appears.
+func Run(ctx context.Context, o Options) {
 	t := &tray{options: o}
 	var work sync.WaitGroup
 	systray.SetTitle("Skerry") // on Linux the identity of the item, when it is set first
@@ -44,7 +41,6 @@ func Run(ctx context.Context, o Options) error {
 	}, nil)
 	work.Wait()
 	t.actions.Wait()
-	return nil
 }
 
 // tray is the menu as it is shown.

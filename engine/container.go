@@ -48,13 +48,14 @@ type Container struct {
 	// op is held by the one start, stop or removal that is under way.
 	op chan struct{}
 
-	mu      sync.Mutex
-	rec     record
-	run     *run          // while it has a machine, or is getting one
-	changed chan struct{} // closed and replaced whenever something below changes
-	ended   int           // how many runs have ended
-	exit    Exit          // of the last one
-	removed bool
+	mu       sync.Mutex
+	rec      record
+	run      *run          // while it has a machine, or is getting one
+	changed  chan struct{} // closed and replaced whenever something below changes
+	ended    int           // how many runs have ended
+	exit     Exit          // of the last one
+	removed  bool
+	restarts restarts
 }
 
 func newContainer(e *Engine, rec record) *Container {
@@ -175,7 +176,7 @@ func (c *Container) Wait(ctx context.Context, cond WaitCondition, registered fun
 		case WaitRemoved:
 			return c.removed
 		default:
-			return c.removed || !c.rec.State.Status.alive()
+			return c.removed || !c.rec.State.Status.inUse()
 		}
 	})
 	return exit, err
@@ -183,6 +184,9 @@ func (c *Container) Wait(ctx context.Context, cond WaitCondition, registered fun
 
 // alive tells whether a container in this status has a process.
 func (s Status) alive() bool { return s == StatusRunning || s == StatusPaused }
+
+// inUse tells whether it has a process, or is about to get another.
+func (s Status) inUse() bool { return s.alive() || s == StatusRestarting }
 
 // Rename gives the container another name.
 func (c *Container) Rename(name string) error {
@@ -210,6 +214,7 @@ type RemoveOptions struct {
 // Remove deletes the container and its data.
 func (c *Container) Remove(ctx context.Context, o RemoveOptions) error {
 	if o.Force {
+		c.takeOver()
 		c.abort(errors.New("the container is being removed"))
 	}
 	unlock, err := c.lockOp(ctx)
@@ -217,7 +222,7 @@ func (c *Container) Remove(ctx context.Context, o RemoveOptions) error {
 		return err
 	}
 	defer unlock()
-	if s := c.Snapshot(); s.State.Status.alive() {
+	if s := c.Snapshot(); s.State.Status.inUse() {
 		if !o.Force {
 			return errdefs.ErrConflict.WithMessage(fmt.Sprintf(
 				"container %s is %s: stop it first, or remove it by force", s.Name, s.State.Status))

@@ -178,6 +178,9 @@ func (e *Engine) loadRecord(id string) (rec record, err error) {
 	if rec.Version != recordVersion || rec.ID != id || len(rec.Process.Args) == 0 {
 		return rec, fmt.Errorf("%s: version %d of container %q is not one that this Skerry knows", e.home.record(id), rec.Version, rec.ID)
 	}
+	if rec.State.Status == StatusRestarting {
+		rec.State.Status = StatusExited
+	}
 	if rec.State.Status.alive() || rec.State.Status == StatusRemoving {
 		rec.State.Status, rec.State.Pid = StatusExited, 0
 		rec.State.ExitCode, rec.State.Error = exitSkerry, "the app ended while the container was running"
@@ -202,10 +205,10 @@ func (e *Engine) Close(ctx context.Context) error {
 	return errors.Join(g.Wait(), e.networks.Close(), e.lock.release())
 }
 
-// shut ends a container for good, by force when ctx ends.
+// shut ends a container for now, by force when ctx ends. It stays wanted.
 func (c *Container) shut(ctx context.Context) error {
 	c.abort(errors.New("the app is stopping"))
-	err := c.Stop(ctx, "", nil)
+	err := c.halt(ctx)
 	if err != nil && ctx.Err() != nil {
 		kctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout+powerTimeout)
 		defer cancel()
@@ -225,6 +228,16 @@ func (c *Container) shut(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// halt stops the container as whoever wants it up would not.
+func (c *Container) halt(ctx context.Context) error {
+	unlock, err := c.lockOp(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return c.stop(ctx, c.rec.Process.StopSignal, nil)
 }
 
 func (e *Engine) closing() bool {

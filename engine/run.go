@@ -53,14 +53,22 @@ func newRun(c *Container) *run {
 	return r
 }
 
+// started tells whether the process has been started.
+func (r *run) started() bool {
+	select {
+	case <-r.live:
+		return true
+	default:
+		return false
+	}
+}
+
 // place tells where on the network the run is.
 func (r *run) place() (*Endpoint, []Port) {
-	select {
-	case <-r.live: // the fields below are set and stay
-	default:
+	if !r.started() {
 		return nil, nil
 	}
-	return r.endpointInfo(), r.bindings()
+	return r.endpointInfo(), r.bindings() // whose fields are set and stay
 }
 
 // supervise waits for the end of a started run, clears up and tells.

@@ -43,6 +43,9 @@ type Spec struct {
 
 	Health *HealthCheck // nil: the image's; with the test NONE: none
 
+	Restart    RestartPolicy `json:",omitzero"`
+	Foreground bool          // belongs to the client that starts it: it is not up again once the app was gone
+
 	Labels      map[string]string
 	AutoRemove  bool
 	Privileged  bool   // inside its own machine only

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -34,6 +36,9 @@ func (c *Container) Start(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	if c.liveRun() == nil {
+		c.takeOver()
+	}
 	return c.start(ctx)
 }
 
@@ -220,7 +225,9 @@ func networkName(s Spec) string {
 // began marks the container as running.
 func (c *Container) began(r *run) {
 	c.update(func(rec *record) {
-		rec.State = State{Status: StatusRunning, Health: startHealth(rec.Spec.Health), StartedAt: time.Now(), FinishedAt: rec.State.FinishedAt, Phases: r.clock.laps()}
+		rec.State = State{Status: StatusRunning, Wanted: true, Restarts: c.restarts.total, Health: startHealth(rec.Spec.Health),
+			StartedAt: time.Now(), FinishedAt: rec.State.FinishedAt, Phases: r.clock.laps()}
+		c.restarts.cancel = nil
 		close(r.live)
 	})
 	c.event("start", nil)
@@ -236,21 +243,36 @@ func (c *Container) failed(r *run, err error) {
 	c.finish(r, exit)
 }
 
-// finish records the end of a run, started or not, and lets go of it.
+// finish records the end of a run, started or not, lets go of it, and sees to
+// what follows.
 func (c *Container) finish(r *run, exit Exit) {
-	if err := c.hub.log.End(); err != nil {
-		r.log.Warn("close container log", "error", err)
-	}
 	c.hub.end()
+	again, delay, gaveUp := c.decide(r, exit)
+	if again == nil {
+		c.endLog()
+	}
+	if gaveUp != nil {
+		exit.Error = strings.Join(slices.DeleteFunc([]string{exit.Error, gaveUp.Error()}, func(s string) bool { return s == "" }), "; ")
+	}
 	c.update(func(rec *record) {
 		rec.State.Status = StatusExited
 		rec.State.ExitCode, rec.State.OOMKilled, rec.State.Error = exit.Code, exit.OOMKilled, exit.Error
 		rec.State.FinishedAt, rec.State.Pid, rec.State.Phases = exit.At, 0, r.clock.laps()
+		rec.State.RestartAt = time.Time{}
+		if again != nil && again.Err() == nil {
+			rec.State.Status, rec.State.RestartAt = StatusRestarting, time.Now().Add(delay)
+		}
 		c.run, c.exit = nil, exit
 		c.ended++
 	})
 	close(r.over)
 	c.event("die", map[string]string{"exitCode": fmt.Sprint(exit.Code), "phases": formatPhases(r.clock.laps())})
+	if again != nil {
+		go c.restartAfter(again, delay)
+	}
+	if gaveUp != nil {
+		c.event("give_up", map[string]string{"reason": gaveUp.Error()})
+	}
 	if !c.autoRemove() {
 		return
 	}
@@ -268,6 +290,13 @@ func (c *Container) finish(r *run, exit Exit) {
 			r.log.Error("remove container after its end", "error", err)
 		}
 	}()
+}
+
+// endLog tells those who follow the log that no more comes.
+func (c *Container) endLog() {
+	if err := c.hub.log.End(); err != nil {
+		c.engine.log.Warn("close container log", "container", c.id, "error", err)
+	}
 }
 
 func (c *Container) autoRemove() bool {

@@ -11,12 +11,13 @@ import (
 type Status string
 
 const (
-	StatusCreated  Status = "created"
-	StatusRunning  Status = "running"
-	StatusPaused   Status = "paused"
-	StatusRemoving Status = "removing"
-	StatusExited   Status = "exited"
-	StatusDead     Status = "dead" // could not be removed
+	StatusCreated    Status = "created"
+	StatusRunning    Status = "running"
+	StatusPaused     Status = "paused"
+	StatusRestarting Status = "restarting" // ended, and about to be started again
+	StatusRemoving   Status = "removing"
+	StatusExited     Status = "exited"
+	StatusDead       Status = "dead" // could not be removed
 )
 
 // State is the changing part of a container.
@@ -30,6 +31,10 @@ type State struct {
 	StartedAt  time.Time
 	FinishedAt time.Time
 	Phases     []Phase // of the last start
+
+	Wanted    bool      // to be up: nobody has stopped it since it was started
+	Restarts  int       // by the restart policy, since somebody started it
+	RestartAt time.Time // of StatusRestarting: when the next follows
 }
 
 // Phase is how long one step of a start took.

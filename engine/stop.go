@@ -10,8 +10,9 @@ import (
 )
 
 // Stop sends the stop signal (empty: the container's own), waits for timeout
-// (nil: the container's own; negative: for ever) and then kills. A container
-// that does not run gives errdefs.ErrNotModified.
+// (nil: the container's own; negative: for ever) and then kills. The container
+// stays down until it is started again. One that does not run, and is not about
+// to, gives errdefs.ErrNotModified.
 func (c *Container) Stop(ctx context.Context, signal string, timeout *time.Duration) error {
 	sig := c.rec.Process.StopSignal
 	if signal != "" {
@@ -20,12 +21,16 @@ func (c *Container) Stop(ctx context.Context, signal string, timeout *time.Durat
 			return err
 		}
 	}
+	waited := c.takeOver()
 	unlock, err := c.lockOp(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return c.stop(ctx, sig, timeout)
+	if err = c.stop(ctx, sig, timeout); waited && errdefs.IsNotModified(err) {
+		return nil
+	}
+	return err
 }
 
 // stop is Stop with the operation lock held.
@@ -146,6 +151,7 @@ func (c *Container) Restart(ctx context.Context, signal string, timeout *time.Du
 		return err
 	}
 	defer unlock()
+	c.takeOver()
 	if err := c.stop(ctx, sig, timeout); err != nil && !errdefs.IsNotModified(err) {
 		return err
 	}
@@ -165,6 +171,9 @@ func (c *Container) Kill(ctx context.Context, signal string) error {
 	r, err := c.needRun()
 	if err != nil {
 		return err
+	}
+	if sig == sigKILL || sig == c.rec.Process.StopSignal {
+		c.takeOver()
 	}
 	c.event("kill", map[string]string{"signal": fmt.Sprint(sig)})
 	if sig == sigKILL {

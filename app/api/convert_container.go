@@ -70,6 +70,8 @@ func statusText(s engine.State, now time.Time) string {
 		return up
 	case engine.StatusPaused:
 		return fmt.Sprintf("Up %s (Paused)", units.HumanDuration(now.Sub(s.StartedAt)))
+	case engine.StatusRestarting:
+		return fmt.Sprintf("Restarting (%d) %s ago", s.ExitCode, units.HumanDuration(now.Sub(s.FinishedAt)))
 	case engine.StatusRemoving:
 		return "Removal In Progress"
 	case engine.StatusDead:
@@ -140,11 +142,13 @@ func toInspect(s engine.Snapshot, image *ocispec.ImageConfig) inspection {
 			Name:     "/" + s.Name,
 			Driver:   storageDriver,
 			Platform: "linux",
+
+			RestartCount: s.State.Restarts,
 			HostConfig: &container.HostConfig{
 				LogConfig:      container.LogConfig{Type: logDriver, Config: map[string]string{}},
 				NetworkMode:    container.NetworkMode(networkName(s.Spec.Network)),
 				PortBindings:   toPortMap(s.Spec.Ports),
-				RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
+				RestartPolicy:  toRestartPolicy(s.Spec.Restart),
 				AutoRemove:     s.Spec.AutoRemove,
 				ExtraHosts:     s.Spec.ExtraHosts,
 				Privileged:     s.Spec.Privileged,
@@ -167,6 +171,13 @@ func toInspect(s engine.Snapshot, image *ocispec.ImageConfig) inspection {
 	return in
 }
 
+func toRestartPolicy(p engine.RestartPolicy) container.RestartPolicy {
+	if p.Name == "" {
+		p.Name = engine.RestartNo
+	}
+	return container.RestartPolicy{Name: container.RestartPolicyMode(p.Name), MaximumRetryCount: p.MaximumRetryCount}
+}
+
 func toHealth(h *engine.Health) *container.Health {
 	if h == nil {
 		return nil
@@ -181,8 +192,9 @@ func toHealth(h *engine.Health) *container.Health {
 func toState(s engine.State) *container.State {
 	return &container.State{
 		Status:     container.ContainerState(s.Status),
-		Running:    alive(s.Status),
+		Running:    alive(s.Status) || s.Status == engine.StatusRestarting, // as Docker has it
 		Paused:     s.Status == engine.StatusPaused,
+		Restarting: s.Status == engine.StatusRestarting,
 		OOMKilled:  s.OOMKilled,
 		Dead:       s.Status == engine.StatusDead,
 		Pid:        s.Pid,

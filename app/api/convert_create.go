@@ -43,10 +43,14 @@ func toSpec(req container.CreateRequest) (engine.Spec, error) {
 		Image: c.Image, Env: c.Env, WorkingDir: c.WorkingDir, User: c.User, Hostname: c.Hostname,
 		TTY: c.Tty, OpenStdin: c.OpenStdin, StdinOnce: c.StdinOnce,
 		Memory: h.Memory, ExtraHosts: h.ExtraHosts, Labels: maps.Clone(c.Labels),
-		Health: c.Healthcheck, AutoRemove: h.AutoRemove, Privileged: h.Privileged, ReadOnly: h.ReadonlyRootfs, StopSignal: c.StopSignal,
+		Health: c.Healthcheck, Foreground: c.AttachStdin || c.AttachStdout || c.AttachStderr,
+		AutoRemove: h.AutoRemove, Privileged: h.Privileged, ReadOnly: h.ReadonlyRootfs, StopSignal: c.StopSignal,
 	}
 	if err := refuse(c, h); err != nil {
 		return spec, err
+	}
+	if p := h.RestartPolicy; !p.IsNone() {
+		spec.Restart = engine.RestartPolicy{Name: string(p.Name), MaximumRetryCount: p.MaximumRetryCount}
 	}
 	// As Docker: [""] clears the image's entrypoint, no command takes the image's.
 	spec.Entrypoint = c.Entrypoint

@@ -51,7 +51,7 @@ func TestToSpecOfDockerRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := engine.Spec{
-		Image: "alpine", Command: []string{"echo", "hi"}, OpenStdin: true, StdinOnce: true, AutoRemove: true,
+		Image: "alpine", Command: []string{"echo", "hi"}, OpenStdin: true, StdinOnce: true, AutoRemove: true, Foreground: true,
 		Ports: []engine.Port{{HostPort: 8080, Container: 80, Protocol: "tcp"}}, Labels: map[string]string{},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
@@ -108,7 +108,6 @@ func TestToSpecRefuses(t *testing.T) {
 		{``, `{"Mounts":[{"Type":"image","Source":"a","Target":"/b"}]}`, "image mounts are not implemented yet"},
 		{``, `{"Mounts":[{"Type":"volume","Source":"v","Target":"/b","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]}`, "the volume driver nfs is not implemented yet"},
 		{``, `{"VolumesFrom":["x"]}`, "volumes of other containers (--volumes-from) are not implemented yet"},
-		{``, `{"RestartPolicy":{"Name":"always"}}`, "restart policies are not implemented yet"},
 		{``, `{"DeviceRequests":[{"Count":-1}]}`, "device requests (GPUs) are not implemented yet"},
 		{``, `{"PidMode":"host"}`, "sharing the PID namespace is not implemented yet"},
 		{``, `{"NetworkMode":"host"}`, "the host's network for containers is not implemented yet"},
@@ -137,6 +136,7 @@ func TestToSpecInvalid(t *testing.T) {
 		`{"Binds":["/a:/b:sometimes"]}`,
 		`{"Binds":["/a:"]}`,
 		`{"RestartPolicy":{"Name":"sometimes"}}`,
+		`{"RestartPolicy":{"Name":"always","MaximumRetryCount":1}}`,
 		`{"PortBindings":{"80/tcp":[{"HostPort":"http"}]}}`,
 		`{"PortBindings":{"0/tcp":[{"HostPort":"80"}]}}`,
 		`{"SecurityOpt":["no-new-privileges:perhaps"]}`,

@@ -41,7 +41,7 @@ func TestProcessThereAndBack(t *testing.T) {
 		DeviceRules: []string{"c 10:* r"}, MemoryReservation: 4096, PidsLimit: 20, CPUShares: 512, CpusetCPUs: "0", CpusetMems: "0",
 		IO: []engine.IOLimit{{Device: "/dev/vda", WriteBytes: 2}, {Device: "/dev/vdc", ReadBytes: 1, ReadOperations: 3, WriteOperations: 4}},
 	}
-	ours := cmpopts.IgnoreFields(engine.Spec{}, "Image", "Command", "OpenStdin", "StdinOnce", "AutoRemove", "Ports", "Labels")
+	ours := cmpopts.IgnoreFields(engine.Spec{}, "Image", "Command", "OpenStdin", "StdinOnce", "AutoRemove", "Foreground", "Ports", "Labels")
 	if diff := cmp.Diff(want, spec, ours, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}

@@ -131,7 +131,6 @@ func TestDockerCommandWithoutContainers(t *testing.T) {
 		{"stats --no-stream nonsense", "", "No such container: nonsense", 1},
 		{"cp nonsense:/a /tmp/b", "", "No such container: nonsense", 1},
 		{"run -v /a:/b:shared nonsense", "", "the mount propagation shared is not implemented yet", 125},
-		{"run --restart always nonsense", "", "restart policies are not implemented yet", 125},
 		{"run --network host nonsense", "", "the host's network for containers is not implemented yet", 125},
 		{"run --network nonsense --pull never x", "", "network nonsense", 125},
 		{"run --pull never nonsense", "", "nonsense", 125},

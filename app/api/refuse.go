@@ -47,7 +47,6 @@ func mountFeatures(h *container.HostConfig) []feature {
 
 func processFeatures(c *container.Config, h *container.HostConfig) []feature {
 	return []feature{
-		{"restart policies are", !h.RestartPolicy.IsNone()},
 		{"containers without a network are", c.NetworkDisabled},
 		{"links between containers are", len(h.Links) > 0},
 		{"annotations are", len(h.Annotations) > 0},

@@ -32,7 +32,7 @@ type containerFlags struct {
 	sockets                             []string
 	storage                             map[string]string
 	privileged, readOnly                bool
-	stopSignal                          string
+	stopSignal, restart                 string
 	stopTimeout                         int
 	process                             processFlags
 	health                              healthFlags
@@ -72,6 +72,7 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&f.ssh, "ssh", false, "let the container use this computer's SSH agent")
 	fs.BoolVar(&f.privileged, "privileged", false, "all capabilities, inside its own machine")
 	fs.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
+	fs.StringVar(&f.restart, "restart", "", "start again at the end: no, always, unless-stopped, on-failure[:retries]")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 0, "seconds that stop waits before it kills; -1 for ever")
 	f.process.register(fs)
@@ -86,7 +87,6 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 // laterFlags are docker's flags that will be typed and are not there: each is
 // refused with a reason rather than as unknown.
 var laterFlags = []struct{ name, short, why string }{
-	{"restart", "", "restart policies are not supported yet"},
 	{"publish-all", "P", "publishing all ports is not supported yet; name them with -p"},
 	{"gpus", "", "GPUs are not supported"},
 	{"memory-swappiness", "", "the kernel's second version of control groups has none"},
@@ -149,6 +149,10 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 	if err := f.askSockets(config); err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
+	restart, err := restartPolicy(f.restart)
+	if err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
 	if f.flags.Changed("stop-timeout") {
 		config.StopTimeout = &f.stopTimeout
 	}
@@ -157,6 +161,7 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 	}
 	host := &container.HostConfig{
 		AutoRemove:     f.remove,
+		RestartPolicy:  restart,
 		Privileged:     f.privileged,
 		ReadonlyRootfs: f.readOnly,
 		ExtraHosts:     f.extraHosts,
@@ -177,6 +182,23 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 		return client.ContainerCreateOptions{}, err
 	}
 	return client.ContainerCreateOptions{Name: f.name, Config: config, HostConfig: host, Platform: platform}, nil
+}
+
+// restartPolicy reads name[:retries].
+func restartPolicy(text string) (container.RestartPolicy, error) {
+	name, retries, some := strings.Cut(text, ":")
+	p := container.RestartPolicy{Name: container.RestartPolicyMode(name)}
+	if some {
+		n, err := strconv.Atoi(retries)
+		if err != nil || n < 1 {
+			return p, fmt.Errorf("--restart %s: %q is no number of retries", text, retries)
+		}
+		p.MaximumRetryCount = n
+	}
+	if err := container.ValidateRestartPolicy(p); err != nil {
+		return p, fmt.Errorf("--restart must be no, always, unless-stopped or on-failure[:retries], not %q", text)
+	}
+	return p, nil
 }
 
 // askSockets asks for sockets to be published and for the SSH agent.

@@ -73,6 +73,7 @@ func TestCreateRequest(t *testing.T) {
 			`{"AttachStderr":true,"AttachStdout":true,"Env":["A=file","QUOTED=\"as it is\"","FROM_SHELL=shell's","A=1","FROM_SHELL=shell's"],"Image":"x"}`},
 		{"-w /w -u 1:2 --hostname h --entrypoint /e -l a=b -l c --stop-signal INT --stop-timeout 3 x",
 			`{"AttachStderr":true,"AttachStdout":true,"Entrypoint":["/e"],"Hostname":"h","Image":"x","Labels":{"a":"b"},"StopSignal":"INT","StopTimeout":3,"User":"1:2","WorkingDir":"/w"}`},
+		{"--restart on-failure:3 x", `{"AttachStderr":true,"AttachStdout":true,"HostConfig":{"RestartPolicy":{"MaximumRetryCount":3,"Name":"on-failure"}},"Image":"x"}`},
 		{"--rm --cpus 1.5 -m 1g --privileged --read-only --add-host a:1.2.3.4 --network n x",
 			`{"AttachStderr":true,"AttachStdout":true,"HostConfig":{"AutoRemove":true,"ExtraHosts":["a:1.2.3.4"],"Memory":1073741824,"NanoCpus":1500000000,"NetworkMode":"n","Privileged":true,"ReadonlyRootfs":true},"Image":"x"}`},
 		{"--cap-add NET_ADMIN --cap-drop ALL --group-add 7 --init --domainname d --oom-score-adj 5 --pids-limit -1 x",
@@ -133,7 +134,8 @@ func TestUsageErrors(t *testing.T) {
 		"run --mount dst=/x,size=1 x":           `"size" is nothing that a mount has`,
 		"run --mount dst=/x,tmpfs-size=1m x":    `a volume mount has no options of a tmpfs`,
 		"run -P x":                              `publishing all ports is not supported yet`,
-		"run --restart always x":                `restart policies are not supported yet`,
+		"run --restart sometimes x":             `--restart must be no, always, unless-stopped or on-failure[:retries], not "sometimes"`,
+		"run --restart on-failure:x y":          `--restart on-failure:x: "x" is no number of retries`,
 		"run --pull often x":                    `--pull must be "always", "missing" or "never", not "often"`,
 		"run -m lots x":                         `--memory must be a size such as 512m or 2g, not "lots"`,
 		"run --cpus -1 x":                       `--cpus must be a number above 0 such as 2 or 0.5, not "-1"`,
@@ -178,7 +180,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	skerry(t, "", "--version").want(t, 0, "skerry 1.2.3\n", "")
-	if got := skerry(t, "", "run", "--help"); strings.Contains(got.out, "--restart") {
+	if got := skerry(t, "", "run", "--help"); strings.Contains(got.out, "--gpus") {
 		t.Error("help shows what is not there")
 	}
 }

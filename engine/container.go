@@ -22,7 +22,8 @@ type record struct {
 	ID      string
 	Name    string
 	Created time.Time
-	Spec    Spec
+	Spec    Spec   // never changes; see spec
+	Updated Update `json:",omitzero"`
 	ImageID digest.Digest
 	Arch    string // of the image's programs
 	Process process
@@ -78,7 +79,7 @@ func (c *Container) Snapshot() Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := Snapshot{
-		ID: c.id, Name: c.rec.Name, Created: c.rec.Created, Spec: c.rec.Spec, ImageID: c.rec.ImageID, Arch: c.rec.Arch,
+		ID: c.id, Name: c.rec.Name, Created: c.rec.Created, Spec: c.rec.spec(), ImageID: c.rec.ImageID, Arch: c.rec.Arch,
 		Path: c.rec.Process.Args[0], Args: c.rec.Process.Args[1:], Env: c.rec.Process.Env,
 		WorkingDir: c.rec.Process.WorkingDir, User: c.rec.Process.User,
 		State: c.rec.State, LogPath: c.engine.home.output(c.id),
@@ -273,7 +274,7 @@ func (c *Container) remove(volumes bool) error {
 func (c *Container) event(action string, attributes map[string]string) {
 	c.mu.Lock()
 	ev := Event{Type: "container", Action: action, ID: c.id, Name: c.rec.Name, Attributes: map[string]string{}}
-	for k, v := range c.rec.Spec.Labels {
+	for k, v := range c.rec.spec().Labels {
 		ev.Attributes[k] = v
 	}
 	ev.Attributes["image"] = c.rec.Spec.Image

@@ -103,7 +103,7 @@ func (c *Container) decide(r *run, exit Exit) (ctx context.Context, delay time.D
 	if r.started() {
 		ran = exit.At.Sub(state.StartedAt)
 	}
-	delay, again, gaveUp := c.restarts.next(c.rec.Spec.Restart, exit, ran)
+	delay, again, gaveUp := c.restarts.next(c.rec.spec().Restart, exit, ran)
 	if !again {
 		state.Wanted = gaveUp == nil && !r.started() // it could not be started now; perhaps it can when the app starts again
 		return nil, 0, gaveUp

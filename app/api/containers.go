@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -118,6 +119,28 @@ func (s *Server) removeContainer(w http.ResponseWriter, r *http.Request) error {
 		}
 		return c.Remove(withoutCancel(r), engine.RemoveOptions{Force: boolean(r, "force"), Volumes: boolean(r, "v")})
 	})
+}
+
+// updateContainer changes the restart policy; limits are a machine's and stay.
+func (s *Server) updateContainer(w http.ResponseWriter, r *http.Request) error {
+	var req container.UpdateConfig
+	if err := readJSON(r, &req); err != nil {
+		return err
+	}
+	c, err := s.container(r)
+	if err != nil {
+		return err
+	}
+	p := req.RestartPolicy
+	if req.RestartPolicy = (container.RestartPolicy{}); !reflect.ValueOf(req).IsZero() {
+		return notImplemented("changing a container's limits is")
+	}
+	if p.Name != "" {
+		if err := c.Update(engine.Update{Restart: &engine.RestartPolicy{Name: string(p.Name), MaximumRetryCount: p.MaximumRetryCount}}); err != nil {
+			return err
+		}
+	}
+	return writeJSON(w, http.StatusOK, container.UpdateResponse{Warnings: []string{}})
 }
 
 // change does something to a container and answers 204.

@@ -99,7 +99,7 @@ func TestMissingFeatures(t *testing.T) {
 		{"PUT /containers/x/archive", 400, "bad parameter: path: cannot be empty"},
 		{"GET /containers/x/export", 501, "exporting containers is not implemented yet"},
 		{"GET /containers/x/changes", 501, "listing a container's changes is not implemented yet"},
-		{"POST /containers/x/update", 501, "changing a container's limits is not implemented yet"},
+		{"POST /containers/x/update", 400, "the request has no body"},
 		{"POST /containers/prune", 501, "pruning containers is not implemented yet"},
 		{"GET /containers/json?size=1", 501, "sizes of containers are not implemented yet"},
 		{"POST /networks/create", 501, "creating networks is not implemented yet"},

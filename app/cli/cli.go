@@ -131,7 +131,7 @@ func (c *CLI) groups() []group {
 	return []group{
 		{"containers", "Containers:", []*cobra.Command{
 			c.runCommand(), c.createCommand(), c.startCommand(), c.stopCommand(), c.restartCommand(),
-			c.killCommand(), c.pauseCommand(), c.unpauseCommand(), c.rmCommand(), c.renameCommand(),
+			c.updateCommand(), c.killCommand(), c.pauseCommand(), c.unpauseCommand(), c.rmCommand(), c.renameCommand(),
 			c.execCommand(), c.cpCommand(), c.attachCommand(), c.waitCommand(),
 			c.psCommand(), c.logsCommand(), c.topCommand(), c.statsCommand(), c.portCommand(), c.inspectCommand(), c.eventsCommand(), c.fsCommand(),
 		}},

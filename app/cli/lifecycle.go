@@ -45,6 +45,21 @@ func (c *CLI) eachCommand(use, short string, do func(ctx context.Context, api cl
 	}
 }
 
+func (c *CLI) updateCommand() *cobra.Command {
+	var restart string
+	cmd := c.eachCommand("update --restart POLICY CONTAINER...", "Change the restart policy of containers", func(ctx context.Context, api client.APIClient, name string) error {
+		policy, err := restartPolicy(restart)
+		if err != nil {
+			return err
+		}
+		_, err = api.ContainerUpdate(ctx, name, client.ContainerUpdateOptions{RestartPolicy: &policy})
+		return err
+	})
+	cmd.Flags().StringVar(&restart, "restart", "", "no, always, unless-stopped, on-failure[:retries]")
+	_ = cmd.MarkFlagRequired("restart")
+	return cmd
+}
+
 // stopFlags are how stop and restart end a container.
 type stopFlags struct {
 	seconds int

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/skerry-app/skerry/app/api"
@@ -39,7 +40,14 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	server := api.New(e, api.Options{Version: version, Projects: project.NewManager(e, log), Quit: quit, Log: log})
+	t := newTray(e, o.Home, quit, log)
+	projects := project.NewManager(e, project.Options{Book: o.Home.Projects(), Version: version, Log: log, Changed: t.change})
+	t.projects = projects
+	var background sync.WaitGroup
+	background.Go(func() { projects.Run(ctx) })
+	defer background.Wait()
+	defer quit()
+	server := api.New(e, api.Options{Version: version, Projects: projects, Quit: quit, Log: log})
 	log.Info("ready", "socket", o.Home.Socket(), "driver", e.Info().Driver)
 	if !o.Headless {
 		if err := menu.FindDesktop(); err != nil {
@@ -55,7 +63,7 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 		defer quit()
 		served <- server.Serve(ctx, listener)
 	}()
-	runTray(ctx, e, o.Home, quit, log)
+	t.run(ctx)
 	return <-served
 }
 

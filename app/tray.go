@@ -19,23 +19,28 @@ import (
 	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/app/login"
 	"github.com/skerry-app/skerry/app/menu"
+	"github.com/skerry-app/skerry/app/project"
 	"github.com/skerry-app/skerry/engine"
 )
 
 // tray connects the menu and the engine.
 type tray struct {
-	engine  *engine.Engine
-	home    home.Dir
-	quit    func()
-	log     *slog.Logger
-	changed chan struct{} // a token: something may have changed
+	engine   *engine.Engine
+	projects *project.Manager
+	home     home.Dir
+	quit     func()
+	log      *slog.Logger
+	changed  chan struct{} // a token: something may have changed
 }
 
-// runTray shows the menu until ctx ends, in the main goroutine as macOS wants.
-func runTray(ctx context.Context, e *engine.Engine, dir home.Dir, quit func(), log *slog.Logger) {
-	t := &tray{engine: e, home: dir, quit: quit, log: log, changed: make(chan struct{}, 1)}
+func newTray(e *engine.Engine, dir home.Dir, quit func(), log *slog.Logger) *tray {
+	return &tray{engine: e, home: dir, quit: quit, log: log, changed: make(chan struct{}, 1)}
+}
+
+// run shows the menu until ctx ends, in the main goroutine as macOS wants.
+func (t *tray) run(ctx context.Context) {
 	go t.watch(ctx)
-	menu.Run(ctx, menu.Options{Snapshot: t.snapshot, Changed: t.changed, Do: t.do, Log: log})
+	menu.Run(ctx, menu.Options{Snapshot: t.snapshot, Changed: t.changed, Do: t.do, Log: t.log})
 }
 
 // watch passes on that there were events. One who fell behind starts again.

@@ -25,8 +25,12 @@ type Volume struct {
 	Created time.Time
 	Labels  map[string]string
 	Unnamed bool   // made for a container, under a name of Skerry's
+	Size    int64  // that it may grow to, bytes
 	Path    string // directory on the host
 }
+
+// MinVolumeSize holds a file system and its journal.
+const MinVolumeSize = 256 << 20
 
 // volumeData is the directory of a volume's file system that is mounted: ext4
 // has a lost+found beside it, which programs that want an empty directory do
@@ -116,6 +120,12 @@ func (v *volumes) make(vol Volume) (_ Volume, made bool, err error) {
 	if have, err := v.get(vol.Name); err == nil || !errdefs.IsNotFound(err) {
 		return have, false, err
 	}
+	switch {
+	case vol.Size == 0:
+		vol.Size = image.VolumeSize
+	case vol.Size < MinVolumeSize:
+		return vol, false, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("volume %s: %d bytes: it needs at least %d MiB", vol.Name, vol.Size, MinVolumeSize>>20))
+	}
 	vol.Created, vol.Path = time.Now(), ""
 	data, err := json.MarshalIndent(vol, "", "\t")
 	if err != nil {
@@ -130,7 +140,7 @@ func (v *volumes) make(vol Volume) (_ Volume, made bool, err error) {
 	if err := os.Mkdir(v.home.volume(fresh), 0o700); err != nil {
 		return vol, false, fmt.Errorf("make volume %s: %w", vol.Name, err)
 	}
-	if err := v.disks.Volume(v.disk(fresh), volumeData); err != nil {
+	if err := v.disks.Volume(v.disk(fresh), volumeData, vol.Size); err != nil {
 		return vol, false, fmt.Errorf("make volume %s: %w", vol.Name, err)
 	}
 	if err := writeFile(v.record(fresh), data); err != nil {
@@ -216,11 +226,10 @@ func writers(mounts []Mount) map[string]bool {
 	return wanted
 }
 
-// CreateVolume makes a volume, or returns the one that has the name. An empty
-// name stands for one without a name.
-func (e *Engine) CreateVolume(name string, labels map[string]string) (Volume, error) {
-	vol := Volume{Name: name, Labels: labels}
-	if name == "" {
+// CreateVolume makes a volume with a name, labels and a size (0: 64 GiB), or
+// returns the one that has the name. An empty name stands for one without a name.
+func (e *Engine) CreateVolume(vol Volume) (Volume, error) {
+	if vol.Name == "" {
 		vol.Name, vol.Unnamed = newID(), true
 	}
 	vol, made, err := e.volumes.make(vol)

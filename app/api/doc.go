@@ -25,6 +25,7 @@
 //	GET  /skerry/projects        [ProjectStatus]
 //	POST /skerry/projects/up     body ProjectRequest, answer a stream
 //	POST /skerry/projects/down   body ProjectRequest, answer a stream
+//	POST /skerry/projects/plan   body ProjectRequest, answer [ProjectChange]
 //
 // A stream is application/x-ndjson: ProjectProgress objects, one a line, and a
 // last line {"done": true} or {"error": "message"}. A stream that ends without

@@ -65,6 +65,7 @@ func (s *Server) routes() http.Handler {
 		"GET /skerry/projects":                        s.listProjects,
 		"POST /skerry/projects/up":                    s.projectUp,
 		"POST /skerry/projects/down":                  s.projectDown,
+		"POST /skerry/projects/plan":                  s.projectPlan,
 		"GET /images/{nameAndVerb...}":                s.imageVerbs(map[string]imageHandler{"json": s.inspectImage, "history": s.imageHistory, "get": s.saveImage}),
 		"POST /images/{nameAndVerb...}":               s.imageVerbs(map[string]imageHandler{"tag": s.tagImage, "push": s.pushImage}),
 		"DELETE /images/{nameAndVerb...}": func(w http.ResponseWriter, r *http.Request) error {

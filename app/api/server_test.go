@@ -205,6 +205,13 @@ func (projects) Down(_ context.Context, _ ProjectRequest, progress func(ProjectP
 	return nil
 }
 
+func (projects) Plan(_ context.Context, r ProjectRequest) ([]ProjectChange, error) {
+	if r.File == "/bad.toml" {
+		return nil, errdefs.ErrInvalidArgument.WithMessage("/bad.toml:1:1: no")
+	}
+	return []ProjectChange{{Container: "web", Action: ProjectRestart, Keys: []string{"image"}}}, nil
+}
+
 func (projects) List(context.Context) ([]ProjectStatus, error) {
 	return []ProjectStatus{{Name: "shop", File: "/shop/skerry.toml", Containers: []ProjectContainer{{Name: "web", Status: "absent"}}}}, nil
 }
@@ -224,6 +231,8 @@ func TestProjects(t *testing.T) {
 		{"POST /skerry/projects/up", `{"file":"skerry.toml"}`, 400, `{"message":"project file \"skerry.toml\": give an absolute path"}`},
 		{"POST /skerry/projects/up", `{`, 400, `{"message":"the request's body is not what it should be: unexpected end of JSON input"}`},
 		{"POST /skerry/projects/down", `{"file":"/shop.toml"}`, 200, `{"container":"web","status":"removed"}` + "\n" + `{"done":true}`},
+		{"POST /skerry/projects/plan", `{"file":"/shop.toml"}`, 200, `[{"container":"web","action":"restart","keys":["image"]}]`},
+		{"POST /skerry/projects/plan", `{"file":"/bad.toml"}`, 400, `{"message":"/bad.toml:1:1: no"}`},
 		{"GET /skerry/projects", ``, 200, `[{"name":"shop","file":"/shop/skerry.toml","containers":[{"name":"web","status":"absent"}]}]`},
 	} {
 		method, target, _ := strings.Cut(tt.request, " ")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/volume"
 
 	"github.com/skerry-app/skerry/engine"
@@ -76,12 +77,22 @@ func (s *Server) createVolume(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := firstRefused([]feature{
 		{"the volume driver " + req.Driver + " is", req.Driver != "" && req.Driver != volumeDriver},
-		{"options of the volume driver are", len(req.DriverOpts) > 0},
 		{"cluster volumes are", req.ClusterVolumeSpec != nil},
 	}); err != nil {
 		return err
 	}
-	v, err := s.engine.CreateVolume(req.Name, req.Labels)
+	vol := engine.Volume{Name: req.Name, Labels: req.Labels}
+	for option, value := range req.DriverOpts {
+		if option != "size" {
+			return notImplemented("the volume option " + option + " is")
+		}
+		size, err := units.RAMInBytes(value)
+		if err != nil {
+			return invalid("volume option size=%q: use a size such as 20g", value)
+		}
+		vol.Size = size
+	}
+	v, err := s.engine.CreateVolume(vol)
 	if err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func (c *CLI) groups() []group {
 		}},
 		{"volumes", "Volumes:", []*cobra.Command{c.volumeCommand()}},
 		{"projects", "Projects (skerry.toml):", []*cobra.Command{
-			c.upCommand(), c.downCommand(), c.checkCommand(),
+			c.upCommand(), c.downCommand(), c.checkCommand(), c.schemaCommand(),
 		}},
 		{"self", "Skerry itself:", []*cobra.Command{
 			c.appCommand(), c.envCommand(), c.doctorCommand(), c.versionCommand(),

@@ -20,6 +20,7 @@ const (
 	endpointLogout  = "/skerry/logout"
 	endpointUp      = "/skerry/projects/up"
 	endpointDown    = "/skerry/projects/down"
+	endpointPlan    = "/skerry/projects/plan"
 )
 
 // maxErrorBody bounds what is read of an error's text.

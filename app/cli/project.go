@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/spf13/cobra"
@@ -38,6 +39,7 @@ func (c *CLI) upCommand() *cobra.Command {
 
 func (c *CLI) downCommand() *cobra.Command {
 	var file string
+	var volumes bool
 	cmd := &cobra.Command{
 		Use:   "down [flags] [CONTAINER...]",
 		Short: "Stop and remove the project's containers",
@@ -46,10 +48,11 @@ func (c *CLI) downCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.changeProject(cmd.Context(), endpointDown, projectRequest{File: path, Names: names})
+			return c.changeProject(cmd.Context(), endpointDown, projectRequest{File: path, Names: names, Volumes: volumes})
 		},
 	}
 	fileFlag(cmd, &file)
+	cmd.Flags().BoolVarP(&volumes, "volumes", "v", false, "remove the project's volumes, too, and what is in them")
 	return cmd
 }
 
@@ -57,7 +60,7 @@ func (c *CLI) checkCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "check [flags]",
-		Short: "Look for mistakes in the project file",
+		Short: "Look for mistakes in the project file, and say what up would change",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			project, used, err := c.loadProject(file)
@@ -69,11 +72,65 @@ func (c *CLI) checkCommand() *cobra.Command {
 				count = "1 container"
 			}
 			fmt.Fprintf(c.err, "%s: project %q with %s is fine\n", used.shown, project.Name, count)
-			return nil
+			return c.showPlan(cmd.Context(), projectRequest{File: used.file, Env: used.env})
 		},
 	}
 	fileFlag(cmd, &file)
 	return cmd
+}
+
+// projectChange is one element of the plan's answer.
+type projectChange struct {
+	Container string   `json:"container"`
+	Action    string   `json:"action"`
+	Keys      []string `json:"keys"`
+}
+
+// planned says for people what is done to a container.
+var planned = map[string]string{
+	"create": "is made and started", "restart": "is made anew", "update": "is changed while it runs", "remove": "is stopped and removed",
+}
+
+// showPlan prints what up would change. An app that does not run is not started
+// for it.
+func (c *CLI) showPlan(ctx context.Context, request projectRequest) error {
+	body, err := c.call(ctx, false, http.MethodPost, endpointPlan, request)
+	if errors.Is(err, errNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	var changes []projectChange
+	if err := json.NewDecoder(body).Decode(&changes); err != nil {
+		return fmt.Errorf("read the app's answer: %w", err)
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(c.out, "no change")
+	}
+	for _, change := range changes {
+		fmt.Fprintf(c.out, "%s %s", change.Container, planned[change.Action])
+		if len(change.Keys) > 0 {
+			fmt.Fprintf(c.out, ": %s", strings.Join(change.Keys, ", "))
+		}
+		fmt.Fprintln(c.out)
+	}
+	return nil
+}
+
+func (c *CLI) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON schema of project files, for editors",
+		Args:  args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			out := json.NewEncoder(c.out)
+			out.SetEscapeHTML(false)
+			out.SetIndent("", "  ")
+			return out.Encode(skerryfile.JSONSchema())
+		},
+	}
 }
 
 func fileFlag(cmd *cobra.Command, file *string) {
@@ -144,6 +201,8 @@ type projectRequest struct {
 	File  string            `json:"file"`
 	Env   map[string]string `json:"env,omitempty"`
 	Names []string          `json:"names,omitempty"`
+
+	Volumes bool `json:"volumes,omitempty"`
 }
 
 // projectLine is one line of their answer.

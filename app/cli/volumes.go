@@ -27,6 +27,7 @@ func (c *CLI) volumeCommand() *cobra.Command {
 func (c *CLI) volumeCreateCommand() *cobra.Command {
 	var labels []string
 	var driver string
+	var options map[string]string
 	cmd := &cobra.Command{
 		Use:   "create [flags] [NAME]",
 		Short: "Make a volume",
@@ -36,7 +37,7 @@ func (c *CLI) volumeCreateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			made, err := api.VolumeCreate(cmd.Context(), client.VolumeCreateOptions{Name: strings.Join(args, ""), Driver: driver, Labels: keyValues(labels)})
+			made, err := api.VolumeCreate(cmd.Context(), client.VolumeCreateOptions{Name: strings.Join(args, ""), Driver: driver, DriverOpts: options, Labels: keyValues(labels)})
 			if err != nil {
 				return err
 			}
@@ -45,6 +46,7 @@ func (c *CLI) volumeCreateCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&labels, "label", nil, "set a label: key=value")
+	cmd.Flags().StringToStringVarP(&options, "opt", "o", nil, "size=SIZE that it may grow to (64g)")
 	cmd.Flags().StringVarP(&driver, "driver", "d", "", `"local" is the only one`)
 	return cmd
 }

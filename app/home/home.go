@@ -81,3 +81,6 @@ func (d Dir) AppLog() string { return filepath.Join(string(d), "logs", "app.log"
 // LaunchLock is held by a command line while it starts the app, so that two
 // of them do not start two.
 func (d Dir) LaunchLock() string { return filepath.Join(d.Run(), "launch.lock") }
+
+// Projects is the list of project files that were opened or brought up.
+func (d Dir) Projects() string { return filepath.Join(string(d), "projects.json") }

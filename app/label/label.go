@@ -19,7 +19,7 @@ const (
 	Project   = Prefix + "project"    // the project's name
 	Container = Prefix + "container"  // the container's name in it
 	File      = Prefix + "file"       // the project file's path
-	Hash      = Prefix + "hash"       // of what the container was made from
-	DependsOn = Prefix + "depends-on" // names, separated by commas
+	Prints    = Prefix + "made-from"  // fingerprints of what the container was made from
+	DependsOn = Prefix + "depends-on" // names and conditions, separated by commas
 	WebPort   = Prefix + "web-port"   // what the menu opens
 )

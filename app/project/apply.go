@@ -42,7 +42,7 @@ func (c *change) up(ctx context.Context, p plan) error {
 	outdated := slices.Clone(p.gone)
 	for i := range p.steps {
 		s := &p.steps[i]
-		if s.existing != nil && c.changed(s) {
+		if s.existing != nil && len(s.changed(c.engine)) > 0 {
 			outdated = append(outdated, *s.existing)
 			s.existing = nil
 		}
@@ -50,26 +50,59 @@ func (c *change) up(ctx context.Context, p plan) error {
 	if err := errors.Join(c.down(ctx, outdated), c.interruptPods(ctx, p.steps)); err != nil {
 		return err
 	}
+	for _, v := range p.volumes {
+		if _, err := c.engine.CreateVolume(v); err != nil {
+			return err
+		}
+	}
 	for i := range p.steps {
 		if err := c.create(ctx, &p.steps[i]); err != nil {
 			return err
 		}
 	}
-	return inOrder(p.steps, step.id, step.needs, func(s step) error { return c.bringUp(ctx, s) })
+	running := make(map[string]Container, len(p.steps))
+	for _, s := range p.steps {
+		running[s.name] = s.existing
+	}
+	return inOrder(p.steps, func(s step) string { return s.name }, func(s step) []need { return s.needs },
+		func(s step) error { return c.bringUp(ctx, s) },
+		func(s step, n need) error {
+			return await(ctx, running[n.name], n, func(status, detail string) { c.say(s.name, status, detail) })
+		})
 }
 
-func (s step) id() string      { return s.name }
-func (s step) needs() []string { return s.dependsOn }
-
-// changed tells whether a container was made from something else than what the
-// file says now.
-func (c *change) changed(s *step) bool {
+// changed are the keys of the file that the container was made from other values
+// of.
+func (s *step) changed(e Engine) []string {
 	made := s.existing.snapshot
-	if made.Spec.Labels[label.Hash] != s.spec.Labels[label.Hash] {
-		return true
+	keys := differences(parsePrints(made.Spec.Labels[label.Prints]), parsePrints(s.spec.Labels[label.Prints]))
+	if image, err := e.Image(s.spec.Image); err == nil && image != made.ImageID && !slices.Contains(keys, "image") {
+		keys = append(keys, "image")
 	}
-	image, err := c.engine.Image(s.spec.Image)
-	return err == nil && image != made.ImageID
+	return keys
+}
+
+// liveLabels are the labels that may change while a container runs, and the keys
+// of the file that they come from.
+var liveLabels = map[string]string{label.DependsOn: "depends_on", label.WebPort: "web_port"}
+
+// live is what can be changed of the container as it is, and the keys of the file
+// that ask for it.
+func (s *step) live() (u engine.Update, keys []string) {
+	made := s.existing.snapshot.Spec
+	if made.Restart != s.spec.Restart {
+		u.Restart = &s.spec.Restart
+		keys = append(keys, "restart")
+	}
+	u.Labels = map[string]string{}
+	for name, key := range liveLabels {
+		if made.Labels[name] != s.spec.Labels[name] {
+			u.Labels[name] = s.spec.Labels[name]
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return u, keys
 }
 
 func (c *change) pullAll(ctx context.Context, steps []step) error {
@@ -100,7 +133,7 @@ func (c *change) mustPull(s step) bool {
 	case skerryfile.PullNever:
 		return false
 	}
-	if s.existing != nil && !c.changed(&s) {
+	if s.existing != nil && len(s.changed(c.engine)) == 0 {
 		return false
 	}
 	_, err := c.engine.Image(s.spec.Image)
@@ -153,8 +186,15 @@ func (c *change) create(ctx context.Context, s *step) error {
 	return nil
 }
 
-// bringUp starts a container if it does not run.
+// bringUp starts a container if it does not run, and changes what can be changed
+// of one that exists.
 func (c *change) bringUp(ctx context.Context, s step) error {
+	if u, keys := s.live(); len(keys) > 0 {
+		if err := s.existing.Update(u); err != nil {
+			return c.failed(s.name, "update", err)
+		}
+		c.say(s.name, "updated", strings.Join(keys, ", "))
+	}
 	switch status := s.existing.Snapshot().State.Status; status {
 	case engine.StatusRunning:
 		c.say(s.name, "running", "unchanged")
@@ -197,14 +237,42 @@ func published(s engine.Snapshot) string {
 
 // down stops and removes containers, each before those that it depends on.
 func (c *change) down(ctx context.Context, members []member) error {
-	dependents := map[string][]string{}
+	return backwards(members, func(m member) error { return c.takeDown(ctx, m) })
+}
+
+// stop stops containers in the same order.
+func (c *change) stop(ctx context.Context, members []member) error {
+	return backwards(members, func(m member) error {
+		c.say(m.name, "stopping", "")
+		if err := m.Stop(ctx, "", nil); err != nil && !errdefs.IsNotModified(err) {
+			return c.failed(m.name, "stop", err)
+		}
+		c.say(m.name, "stopped", "")
+		return nil
+	})
+}
+
+// forwards does something to containers, to each once those that it depends on
+// are as it needs them.
+func (c *change) forwards(ctx context.Context, members []member, do func(member) error) error {
+	byID := make(map[string]member, len(members))
 	for _, m := range members {
-		for _, needed := range m.dependsOn() {
-			dependents[needed] = append(dependents[needed], m.id())
+		byID[m.id()] = m
+	}
+	return inOrder(members, member.id, member.needs, do, func(m member, n need) error {
+		return await(ctx, byID[n.name], need{byID[n.name].name, n.condition}, func(status, detail string) { c.say(m.name, status, detail) })
+	})
+}
+
+// backwards does something to containers, to each after those that depend on it.
+func backwards(members []member, do func(member) error) error {
+	dependents := map[string][]need{}
+	for _, m := range members {
+		for _, n := range m.needs() {
+			dependents[n.name] = append(dependents[n.name], need{name: m.id()})
 		}
 	}
-	return inOrder(members, member.id, func(m member) []string { return dependents[m.id()] },
-		func(m member) error { return c.takeDown(ctx, m) })
+	return inOrder(members, member.id, func(m member) []need { return dependents[m.id()] }, do, func(member, need) error { return nil })
 }
 
 func (c *change) takeDown(ctx context.Context, m member) error {
@@ -219,14 +287,34 @@ func (c *change) takeDown(ctx context.Context, m member) error {
 	return nil
 }
 
+// removeVolumes deletes the volumes of a project file.
+func (c *change) removeVolumes(file string) error {
+	all, err := c.engine.Volumes()
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, v := range all {
+		if v.Labels[label.File] != file {
+			continue
+		}
+		if err := c.engine.RemoveVolume(v.Name); err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		c.say("", "removed", "volume "+v.Name)
+	}
+	return errors.Join(failures...)
+}
+
 // errSkipped marks what was left as it is because another failed first.
 var errSkipped = errors.New("was left as it is")
 
 // inOrder does something to each item, as many at once as their needs allow:
-// an item's turn comes when all that it needs are done, and never when one of
-// them failed. Needs that are no item's ID do not count. All failures come
-// back, in the order of the items.
-func inOrder[T any](items []T, id func(T) string, needs func(T) []string, do func(T) error) error {
+// an item's turn comes when all that it needs are done, and as awaited, and never
+// when one of them failed. Needs that are no item's ID do not count. All failures
+// come back, in the order of the items.
+func inOrder[T any](items []T, id func(T) string, needs func(T) []need, do func(T) error, await func(T, need) error) error {
 	type result struct {
 		done chan struct{}
 		err  error
@@ -240,14 +328,18 @@ func inOrder[T any](items []T, id func(T) string, needs func(T) []string, do fun
 		all.Go(func() {
 			own := results[id(item)]
 			defer close(own.done)
-			for _, name := range needs(item) {
-				needed, ok := results[name]
+			for _, n := range needs(item) {
+				needed, ok := results[n.name]
 				if !ok {
 					continue
 				}
 				<-needed.done
 				if needed.err != nil {
-					own.err = fmt.Errorf("%s %w because of %s", id(item), errSkipped, name)
+					own.err = fmt.Errorf("%s %w because of %s", id(item), errSkipped, n.name)
+					return
+				}
+				if err := await(item, n); err != nil {
+					own.err = fmt.Errorf("%s %w: %w", id(item), errSkipped, err)
 					return
 				}
 			}

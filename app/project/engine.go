@@ -16,6 +16,11 @@ type Engine interface {
 	Create(ctx context.Context, s engine.Spec) (Container, error)
 	// Image returns the ID of an image that is here, else errdefs.ErrNotFound.
 	Image(name string) (digest.Digest, error)
+	// Volumes lists all by name.
+	Volumes() ([]engine.Volume, error)
+	// CreateVolume makes a volume, or returns the one that has the name.
+	CreateVolume(engine.Volume) (engine.Volume, error)
+	RemoveVolume(name string) error
 	// Pull fetches an image; progress gets bytes and may be called from any goroutine.
 	Pull(ctx context.Context, name, platform string, progress func(current, total int64)) error
 }
@@ -24,7 +29,10 @@ type Engine interface {
 type Container interface {
 	Snapshot() engine.Snapshot
 	Start(ctx context.Context) error
+	Resume(ctx context.Context) error
 	Stop(ctx context.Context, signal string, timeout *time.Duration) error
+	Until(ctx context.Context, cond func(engine.State) bool) error
+	Update(engine.Update) error
 	Remove(ctx context.Context, o engine.RemoveOptions) error
 }
 

@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,9 +22,11 @@ type memoryEngine struct {
 	containers []*memoryContainer
 	images     map[string]digest.Digest // here
 	remote     map[string]digest.Digest // to be had by Pull
-	done       []string                 // what was done, in order
-	fail       map[string]error         // by what would be done: "start shop-web"
+	volumes    []engine.Volume
+	done       []string         // what was done, in order
+	fail       map[string]error // by what would be done: "start shop-web"
 	created    int
+	changed    chan struct{} // closed and replaced when a state changes by itself
 }
 
 type memoryContainer struct {
@@ -32,7 +35,7 @@ type memoryContainer struct {
 }
 
 func newMemoryEngine(images ...string) *memoryEngine {
-	e := &memoryEngine{images: map[string]digest.Digest{}, remote: map[string]digest.Digest{}, fail: map[string]error{}}
+	e := &memoryEngine{images: map[string]digest.Digest{}, remote: map[string]digest.Digest{}, fail: map[string]error{}, changed: make(chan struct{})}
 	for _, name := range images {
 		e.remote[name] = digest.FromString(name)
 	}
@@ -101,6 +104,31 @@ func (e *memoryEngine) Create(_ context.Context, s engine.Spec) (Container, erro
 	return c, nil
 }
 
+func (e *memoryEngine) Volumes() ([]engine.Volume, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.volumes), nil
+}
+
+func (e *memoryEngine) CreateVolume(v engine.Volume) (engine.Volume, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, have := range e.volumes {
+		if have.Name == v.Name {
+			return have, nil
+		}
+	}
+	e.volumes = append(e.volumes, v)
+	return v, e.act("make volume %s", v.Name)
+}
+
+func (e *memoryEngine) RemoveVolume(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.volumes = slices.DeleteFunc(e.volumes, func(v engine.Volume) bool { return v.Name == name })
+	return e.act("remove volume %s", name)
+}
+
 func (e *memoryEngine) Image(name string) (digest.Digest, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -134,9 +162,57 @@ func (c *memoryContainer) Start(context.Context) error {
 	if err := c.engine.act("start %s", c.snapshot.Name); err != nil {
 		return err
 	}
-	c.snapshot.State.Status = engine.StatusRunning
+	c.snapshot.State.Status, c.snapshot.State.Wanted = engine.StatusRunning, true
+	if c.snapshot.Spec.Health != nil {
+		c.snapshot.State.Health = &engine.Health{Status: engine.HealthStarting}
+	}
 	c.snapshot.Bindings = c.snapshot.Spec.Ports
 	return nil
+}
+
+func (c *memoryContainer) Resume(ctx context.Context) error {
+	if s := c.Snapshot().State; !s.Wanted || s.Status == engine.StatusRunning {
+		return nil
+	}
+	return c.Start(ctx)
+}
+
+// Until waits for what tests change with set.
+func (c *memoryContainer) Until(ctx context.Context, cond func(engine.State) bool) error {
+	for {
+		c.engine.mu.Lock()
+		ok, changed := cond(c.snapshot.State), c.engine.changed
+		c.engine.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *memoryContainer) Update(u engine.Update) error {
+	c.engine.mu.Lock()
+	defer c.engine.mu.Unlock()
+	labels := maps.Clone(c.snapshot.Spec.Labels)
+	maps.Copy(labels, u.Labels)
+	c.snapshot.Spec.Labels = labels
+	if u.Restart != nil {
+		c.snapshot.Spec.Restart = *u.Restart
+	}
+	return c.engine.act("update %s", c.snapshot.Name)
+}
+
+// set changes a container's state as its machine would.
+func (c *memoryContainer) set(f func(*engine.State)) {
+	c.engine.mu.Lock()
+	defer c.engine.mu.Unlock()
+	f(&c.snapshot.State)
+	close(c.engine.changed)
+	c.engine.changed = make(chan struct{})
 }
 
 func (c *memoryContainer) Stop(context.Context, string, *time.Duration) error {
@@ -145,7 +221,7 @@ func (c *memoryContainer) Stop(context.Context, string, *time.Duration) error {
 	if c.snapshot.State.Status != engine.StatusRunning {
 		return errdefs.ErrNotModified.WithMessage("not running")
 	}
-	c.snapshot.State.Status = engine.StatusExited
+	c.snapshot.State.Status, c.snapshot.State.Wanted = engine.StatusExited, false
 	return c.engine.act("stop %s", c.snapshot.Name)
 }
 

@@ -13,17 +13,18 @@ import (
 
 // plan is what is to be done to bring a project up.
 type plan struct {
-	steps []step
-	gone  []member // not in the file any more
+	volumes []engine.Volume // that must be there
+	steps   []step
+	gone    []member // not in the file any more
 }
 
 // step brings one container up.
 type step struct {
-	name      string
-	dependsOn []string // names of other steps
-	pull      skerryfile.PullPolicy
-	spec      engine.Spec
-	existing  *member // nil: there is none
+	name     string
+	needs    []need
+	pull     skerryfile.PullPolicy
+	spec     engine.Spec
+	existing *member // nil: there is none
 }
 
 // plan compares a file with what there is. What an image's name stands for is
@@ -40,12 +41,12 @@ func (m *Manager) plan(file *skerryfile.Project, names []string) (plan, error) {
 				"project name %q is taken by %s: give one of the two another name, or bring the other down", file.Name, other))
 		}
 	}
-	var p plan
+	p := plan{volumes: volumes(file)}
 	for _, c := range file.Order() {
 		if !chosen[c.Name] {
 			continue
 		}
-		s := step{name: c.Name, dependsOn: c.DependsOn, pull: c.PullPolicy}
+		s := step{name: c.Name, needs: needs(c), pull: c.PullPolicy}
 		if s.spec, err = spec(file, c); err != nil {
 			return plan{}, err
 		}
@@ -67,6 +68,26 @@ func (m *Manager) plan(file *skerryfile.Project, names []string) (plan, error) {
 	return p, nil
 }
 
+// volumes are the project's own, as they are made.
+func volumes(file *skerryfile.Project) []engine.Volume {
+	var all []engine.Volume
+	for _, v := range file.Volumes {
+		if !v.External {
+			all = append(all, engine.Volume{Name: volumeName(file.Name, v), Size: v.Size, Labels: map[string]string{label.Project: file.Name, label.File: file.File}})
+		}
+	}
+	return all
+}
+
+// needs are a container's in the file.
+func needs(c *skerryfile.Container) []need {
+	var all []need
+	for _, d := range c.DependsOn {
+		all = append(all, need{d.Name, d.Condition})
+	}
+	return all
+}
+
 // selection is what up is about: the containers named, else all that are not
 // manual; and whatever these depend on.
 func selection(file *skerryfile.Project, names []string) (map[string]bool, error) {
@@ -80,7 +101,7 @@ func selection(file *skerryfile.Project, names []string) (map[string]bool, error
 		if !chosen[name] {
 			chosen[name] = true
 			for _, needed := range byName[name].DependsOn {
-				add(needed)
+				add(needed.Name)
 			}
 		}
 	}

@@ -2,16 +2,16 @@
 // file with the engine's containers, and makes, starts, replaces and removes
 // what differs.
 //
-// The containers themselves are the only memory: labels say which project and
-// file they belong to, so nothing can be out of date after a crash, and a
-// project comes down even when its file is gone.
+// Of what runs the containers themselves are the only memory: labels say which
+// project and file they belong to, so nothing can be out of date after a crash,
+// and a project comes down even when its file is gone. A list beside them keeps
+// which files there are, and whether they are to come up with the app.
 package project
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,12 +25,15 @@ import (
 	"github.com/skerry-app/skerry/engine"
 )
 
-// Manager brings projects up and down. Its methods may be called from any
-// goroutine; what concerns one project happens one after the other.
+// Manager brings projects up and down, and keeps track of their files. Its
+// methods may be called from any goroutine; what concerns one project happens one
+// after the other.
 type Manager struct {
 	engine  Engine
-	version string
+	options Options
 	log     *slog.Logger
+	book    *book
+	files   *files
 
 	mu   sync.Mutex
 	busy map[string]chan struct{} // by project file; holds a token while somebody works on it
@@ -38,13 +41,46 @@ type Manager struct {
 
 var _ api.Projects = (*Manager)(nil)
 
-// NewManager returns a Manager of projects on e.
-func NewManager(e *engine.Engine, log *slog.Logger) *Manager {
-	return newManager(realEngine{e}, e.Info().Version, log)
+// Options is what a Manager needs.
+type Options struct {
+	Book    string // path of the list of project files, which need not exist
+	Version string // of this program, for the key requires
+	Log     *slog.Logger
+	Changed func()                                         // a project may have become another; may be nil
+	Broken  func(name, file string, p skerryfile.Problems) // the file of a project that runs has got mistakes; may be nil
 }
 
-func newManager(e Engine, version string, log *slog.Logger) *Manager {
-	return &Manager{engine: e, version: version, log: log, busy: map[string]chan struct{}{}}
+// NewManager returns a Manager of projects on e.
+func NewManager(e *engine.Engine, o Options) *Manager { return newManager(realEngine{e}, o) }
+
+func newManager(e Engine, o Options) *Manager {
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
+	if o.Broken == nil {
+		o.Broken = func(string, string, skerryfile.Problems) {}
+	}
+	m := &Manager{engine: e, options: o, log: o.Log, busy: map[string]chan struct{}{}}
+	var err error
+	if m.book, err = openBook(o.Book); err != nil {
+		m.log.Error("projects are only known by their containers", "error", err)
+	}
+	m.files = newFiles(m.load)
+	return m
+}
+
+// load reads a project file with the environment that it was last brought up
+// with.
+func (m *Manager) load(file string) (*skerryfile.Project, error) {
+	remembered, _ := m.book.get(file)
+	return m.loadWith(file, remembered.Env)
+}
+
+func (m *Manager) loadWith(file string, env map[string]string) (*skerryfile.Project, error) {
+	return skerryfile.Load(file, skerryfile.Options{Version: m.options.Version, Lookup: func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	}})
 }
 
 // lock waits until nobody else works on the project of file.
@@ -76,10 +112,12 @@ func (m *Manager) Up(ctx context.Context, r api.ProjectRequest, progress func(ap
 		return err
 	}
 	defer unlock()
-	file, err := skerryfile.Load(r.File, skerryfile.Options{Version: m.version, Lookup: func(name string) (string, bool) {
-		value, ok := r.Env[name]
-		return value, ok
-	}})
+	return m.up(ctx, r, progress)
+}
+
+// up is Up with the project's lock held.
+func (m *Manager) up(ctx context.Context, r api.ProjectRequest, progress func(api.ProjectProgress)) error {
+	file, err := m.loadWith(r.File, r.Env)
 	if err != nil {
 		return err
 	}
@@ -88,12 +126,24 @@ func (m *Manager) Up(ctx context.Context, r api.ProjectRequest, progress func(ap
 		return err
 	}
 	m.log.Info("project up", "project", file.Name, "file", r.File)
+	m.remember(r.File, func(e *entry) { e.Env, e.Stopped = r.Env, false })
+	defer m.options.Changed()
 	return (&change{engine: m.engine, progress: progress}).up(ctx, p)
 }
 
+// remember notes something of a file; a list that cannot be written is no reason
+// not to do what was asked.
+func (m *Manager) remember(file string, f func(*entry)) {
+	if err := m.book.change(file, f); err != nil {
+		m.log.Error("remember project", "file", file, "error", err)
+	}
+	m.files.read(file)
+}
+
 // Down stops and removes the project's containers, each before those that it
-// depends on; with names, only these. It goes by what the containers say of
-// themselves and does not read the file.
+// depends on; with names, only these. Its volumes stay unless they are to go, too.
+// It goes by what containers and volumes say of themselves and does not read the
+// file.
 func (m *Manager) Down(ctx context.Context, r api.ProjectRequest, progress func(api.ProjectProgress)) error {
 	r.File = filepath.Clean(r.File)
 	unlock, err := m.lock(ctx, r.File)
@@ -101,14 +151,22 @@ func (m *Manager) Down(ctx context.Context, r api.ProjectRequest, progress func(
 		return err
 	}
 	defer unlock()
-	members := m.members(func(l map[string]string) bool { return l[label.File] == r.File })
+	members := m.membersOf(r.File)
 	if len(r.Names) > 0 {
 		if members, err = choose(members, r.Names, r.File); err != nil {
 			return err
 		}
 	}
 	m.log.Info("project down", "file", r.File, "containers", len(members))
-	return (&change{engine: m.engine, progress: progress}).down(ctx, members)
+	if _, known := m.book.get(r.File); known && len(r.Names) == 0 {
+		m.remember(r.File, func(e *entry) { e.Stopped = true })
+	}
+	defer m.options.Changed()
+	c := &change{engine: m.engine, progress: progress}
+	if err := c.down(ctx, members); err != nil || !r.Volumes {
+		return err
+	}
+	return c.removeVolumes(r.File)
 }
 
 // choose picks the containers with these names.
@@ -122,26 +180,6 @@ func choose(members []member, names []string, file string) ([]member, error) {
 		chosen = append(chosen, members[i])
 	}
 	return chosen, nil
-}
-
-// List returns the projects that have containers, by name.
-func (m *Manager) List(context.Context) ([]api.ProjectStatus, error) {
-	projects := map[[2]string]*api.ProjectStatus{}
-	for _, c := range m.members(func(l map[string]string) bool { return l[label.Project] != "" }) {
-		labels := c.snapshot.Spec.Labels
-		id := [2]string{labels[label.Project], labels[label.File]}
-		p, ok := projects[id]
-		if !ok {
-			p = &api.ProjectStatus{Name: id[0], File: id[1]}
-			projects[id] = p
-		}
-		p.Containers = append(p.Containers, api.ProjectContainer{Name: c.name, ID: c.snapshot.ID, Status: string(c.snapshot.State.Status)})
-	}
-	list := make([]api.ProjectStatus, 0, len(projects))
-	for _, id := range slices.SortedFunc(maps.Keys(projects), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
-		list = append(list, *projects[id])
-	}
-	return list, nil
 }
 
 // member is a container that belongs to a project.
@@ -164,18 +202,19 @@ func (m *Manager) members(belong func(labels map[string]string) bool) []member {
 	return found
 }
 
+// membersOf are the containers of a project file, by name.
+func (m *Manager) membersOf(file string) []member {
+	return m.members(func(l map[string]string) bool { return l[label.File] == file })
+}
+
 // id is what the container is called outside of its project.
 func (c member) id() string { return containerName(c.snapshot.Spec.Labels[label.Project], c.name) }
 
-// dependsOn are the ids of the containers that this one needs.
-func (c member) dependsOn() []string {
-	names := c.snapshot.Spec.Labels[label.DependsOn]
-	if names == "" {
-		return nil
+// needs are those of the container, by id.
+func (c member) needs() []need {
+	needs := parseNeeds(c.snapshot.Spec.Labels[label.DependsOn])
+	for i := range needs {
+		needs[i].name = containerName(c.snapshot.Spec.Labels[label.Project], needs[i].name)
 	}
-	ids := strings.Split(names, ",")
-	for i, name := range ids {
-		ids[i] = containerName(c.snapshot.Spec.Labels[label.Project], name)
-	}
-	return ids
+	return needs
 }

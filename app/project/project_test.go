@@ -48,7 +48,8 @@ type stage struct {
 func newStage(t *testing.T, text string) *stage {
 	t.Helper()
 	e := newMemoryEngine("web", "api", "db")
-	s := &stage{T: t, engine: e, manager: newManager(e, "0.1", slog.New(slog.DiscardHandler)), file: filepath.Join(t.TempDir(), skerryfile.Name)}
+	s := &stage{T: t, engine: e, file: filepath.Join(t.TempDir(), skerryfile.Name)}
+	s.manager = newManager(e, Options{Book: filepath.Join(t.TempDir(), "projects.json"), Version: "0.1", Log: slog.New(slog.DiscardHandler)})
 	s.write(text)
 	return s
 }
@@ -345,32 +346,33 @@ func TestProgressAndList(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	labels := s.engine.containers[0].snapshot.Spec.Labels
-	if labels["team"] != "blue" || labels[label.WebPort] != "80" || labels[label.Hash] == "" {
+	if labels["team"] != "blue" || labels[label.WebPort] != "80" || labels[label.Prints] == "" {
 		t.Errorf("labels %v", labels)
 	}
 }
 
-// TestHash: equal specs have equal hashes, and an empty command, which clears
-// the image's, is not the same as none.
-func TestHash(t *testing.T) {
-	hash := func(s engine.Spec) string {
-		h, err := hashOf(s)
+// TestFingerprints: equal specs have equal ones, and an empty command, which
+// clears the image's, is not the same as none.
+func TestFingerprints(t *testing.T) {
+	prints := func(s engine.Spec) map[string]string {
+		p, err := fingerprints(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return h
+		return parsePrints(formatPrints(p))
 	}
-	none := engine.Spec{Image: "x", Env: []string{"A=1"}}
-	if hash(none) != hash(engine.Spec{Image: "x", Env: []string{"A=1"}, Labels: map[string]string{}, Ports: []engine.Port{}}) {
-		t.Error("empty fields make a difference")
-	}
-	for _, other := range []engine.Spec{
-		{Image: "y", Env: []string{"A=1"}},
-		{Image: "x", Env: []string{"A=1"}, Command: []string{}},
-		{Image: "x", Env: []string{"A=1"}, TTY: true},
+	made := engine.Spec{Image: "x", Env: []string{"A=1"}, Restart: engine.RestartPolicy{Name: "always"}}
+	for _, test := range []struct {
+		now  engine.Spec
+		want []string
+	}{
+		{engine.Spec{Image: "x", Env: []string{"A=1"}, Labels: map[string]string{}, Ports: []engine.Port{}}, nil},
+		{engine.Spec{Image: "y", Env: []string{"A=1"}}, []string{"image"}},
+		{engine.Spec{Image: "x", Env: []string{"A=1"}, Command: []string{}}, []string{"command"}},
+		{engine.Spec{Image: "x", TTY: true, StopSignal: "INT"}, []string{"environment", "stop_signal", "tty"}},
 	} {
-		if hash(none) == hash(other) {
-			t.Errorf("%+v has the hash of another", other)
+		if diff := cmp.Diff(test.want, differences(prints(made), prints(test.now))); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", test.now, diff)
 		}
 	}
 }

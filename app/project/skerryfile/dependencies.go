@@ -5,31 +5,43 @@ import (
 	"strings"
 )
 
-// dependency is a container that must be started before, with its place.
-type dependency struct {
-	name string
-	at   position
+// Dependency is what must be so of another container of the project before one
+// starts.
+type Dependency struct {
+	Name      string
+	Condition Condition
+
+	at position
 }
 
+// Condition is what a dependency waits for.
+type Condition string
+
+const (
+	ConditionDefault   Condition = ""          // healthy if it has a health check, else started
+	ConditionStarted   Condition = "started"   // its process runs
+	ConditionHealthy   Condition = "healthy"   // its health check succeeds
+	ConditionCompleted Condition = "completed" // it has ended, with exit status 0
+)
+
 // dependencies reads a list of names, or a table of names and conditions.
-func (r *reader) dependencies(n *node) []dependency {
-	var found []dependency
+func (r *reader) dependencies(n *node) []Dependency {
+	var found []Dependency
 	if !n.isTable() {
 		values, elements := r.strings(n)
 		for i, name := range values {
-			found = append(found, dependency{name, elements[i].at})
+			found = append(found, Dependency{Name: name, at: elements[i].at})
 		}
 		return found
 	}
 	for _, name := range n.keys() {
 		condition := n.table[name]
-		switch text, _ := condition.scalar.(string); text {
-		case "started":
-			found = append(found, dependency{name, condition.key})
-		case "healthy", "completed":
-			r.add(condition.at, "depends_on: waiting until %q is %s is not supported yet; use \"started\"", name, text)
+		text, _ := condition.scalar.(string)
+		switch c := Condition(text); c {
+		case ConditionStarted, ConditionHealthy, ConditionCompleted:
+			found = append(found, Dependency{name, c, condition.key})
 		default:
-			r.add(condition.at, `depends_on: the condition of %q must be "started", not %s`, name, condition.kind())
+			r.add(condition.at, `depends_on: the condition of %q must be "started", "healthy" or "completed", not %s`, name, condition.kind())
 		}
 	}
 	return found
@@ -44,17 +56,17 @@ func (r *reader) checkDependencies(p *Project) {
 	for _, c := range p.Containers {
 		for _, d := range c.dependencies {
 			switch {
-			case !slices.Contains(all, d.name):
-				r.add(d.at, "depends_on names %q, which is not a container%s", d.name, didYouMean(d.name, all))
-			case !slices.Contains(c.DependsOn, d.name):
-				c.DependsOn = append(c.DependsOn, d.name)
+			case !slices.Contains(all, d.Name):
+				r.add(d.at, "depends_on names %q, which is not a container%s", d.Name, didYouMean(d.Name, all))
+			case !slices.ContainsFunc(c.DependsOn, func(o Dependency) bool { return o.Name == d.Name }):
+				c.DependsOn = append(c.DependsOn, d)
 			}
 		}
-		slices.Sort(c.DependsOn)
+		slices.SortFunc(c.DependsOn, func(a, b Dependency) int { return strings.Compare(a.Name, b.Name) })
 	}
 	if cycle := findCycle(p.Containers); cycle != nil {
 		first := p.Containers[slices.Index(all, cycle[0])]
-		i := slices.IndexFunc(first.dependencies, func(d dependency) bool { return d.name == cycle[1] })
+		i := slices.IndexFunc(first.dependencies, func(d Dependency) bool { return d.Name == cycle[1] })
 		r.add(first.dependencies[i].at, "containers wait for each other: %s; take one of these dependencies away", strings.Join(cycle, " -> "))
 	}
 }
@@ -78,7 +90,7 @@ func findCycle(containers []*Container) []string {
 		}
 		trail = append(trail, name)
 		for _, next := range byName[name].DependsOn {
-			if cycle := visit(next); cycle != nil {
+			if cycle := visit(next.Name); cycle != nil {
 				return cycle
 			}
 		}

@@ -44,9 +44,9 @@ func TestLoad(t *testing.T) {
 		{"the least", map[string]string{Name: "[containers.web]\nimage = 'nginx'\n"},
 			Project{Name: "shop", Containers: []*Container{{Name: "web", Image: "nginx", Hostname: "web", PullPolicy: PullMissing}}}},
 
-		{"every key", map[string]string{Name: `
+		{"every key", map[string]string{"src/x": "", Name: `
 name = "all"
-start_at_login = false
+start_at_login = true
 requires = ">= 0.3"
 [containers.web]
 image = "ex.test/acme/shop@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -69,13 +69,38 @@ extra_hosts = { db = "10.0.0.5", gw = "host-gateway" }
 web_port = 8080
 depends_on = { db = "started" }
 stop_signal = "sigint"
+volumes = ["./src:/app", "data:/var/lib/data:ro", { source = "logs", target = "/logs", read_only = true }, ".:/here", "/:/host:ro"]
+tmpfs = ["/run", "/tmp:size=64m,exec"]
+disk = "1g"
+shm_size = "128m"
+ulimits = { nofile = 1024, core = { soft = 0, hard = -1 } }
+sysctls = { "net.core.somaxconn" = 1024, net.ipv4.tcp_syncookies = true }
+cap_add = ["NET_ADMIN"]
+cap_drop = ["ALL"]
+dns = ["1.1.1.1", "::1"]
+ssh = true
+restart = "on-failure:3"
+healthcheck = { http = ":8080/ready", interval = "5s", timeout = "2s", retries = 10, start_period = "1m", start_interval = "1s" }
 stop_grace_period = "1m30s"
 labels = { team = "blue", n = 1 }
 manual = true
 [containers.db]
 image = "postgres"
-`}, Project{Name: "all", Containers: []*Container{
-			{Name: "db", Image: "postgres", Hostname: "db", PullPolicy: PullMissing},
+healthcheck = { disable = true }
+restart = "no"
+network = "none"
+[containers.job]
+image = "job"
+healthcheck = { test = "pg_isready -U $$USER" }
+depends_on = { db = "completed", web = "healthy" }
+[volumes.data]
+size = "20g"
+[volumes.logs]
+external = true
+`}, Project{Name: "all", StartAtLogin: true, Volumes: []Volume{{Name: "data", Size: 20 << 30}, {Name: "logs", External: true}}, Containers: []*Container{
+			{Name: "db", Image: "postgres", Hostname: "db", PullPolicy: PullMissing, NoNetwork: true, Health: &HealthCheck{Test: []string{"NONE"}}},
+			{Name: "job", Image: "job", Hostname: "job", PullPolicy: PullMissing, Health: &HealthCheck{Test: []string{"CMD-SHELL", "pg_isready -U $USER"}},
+				DependsOn: []Dependency{{Name: "db", Condition: ConditionCompleted}, {Name: "web", Condition: ConditionHealthy}}},
 			{Name: "web", Image: "ex.test/acme/shop@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 				Platform: "linux/arm64/v8", PullPolicy: PullAlways,
 				Command: []string{"serve", "--title", "two words", "$HOME"}, Entrypoint: []string{},
@@ -89,7 +114,16 @@ image = "postgres"
 					{HostIP: netip.MustParseAddr("0.0.0.0"), HostPort: 81, Container: 81},
 					{Container: 82},
 				},
-				ExtraHosts: []string{"db:10.0.0.5", "gw:host-gateway"}, WebPort: 8080, DependsOn: []string{"db"},
+				ExtraHosts: []string{"db:10.0.0.5", "gw:host-gateway"}, WebPort: 8080, DependsOn: []Dependency{{Name: "db", Condition: ConditionStarted}},
+				Mounts: []Mount{{Bind: true, Source: "SHOP/src", Target: "/app"}, {Source: "data", Target: "/var/lib/data", ReadOnly: true},
+					{Source: "logs", Target: "/logs", ReadOnly: true}, {Bind: true, Source: "SHOP", Target: "/here"}, {Bind: true, Source: "/", Target: "/host", ReadOnly: true}},
+				Tmpfs: map[string]string{"/run": "", "/tmp": "size=64m,exec"}, Disk: 1 << 30, ShmSize: 128 << 20,
+				Ulimits: []Ulimit{{"nofile", 1024, 1024}, {"core", 0, -1}},
+				Sysctls: map[string]string{"net.core.somaxconn": "1024", "net.ipv4.tcp_syncookies": "true"},
+				CapAdd:  []string{"NET_ADMIN"}, CapDrop: []string{"ALL"}, DNS: []netip.Addr{netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr("::1")}, SSH: true,
+				Restart: Restart{"on-failure", 3},
+				Health: &HealthCheck{Test: []string{"HTTP", "8080", "/ready"}, Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 10,
+					StartPeriod: time.Minute, StartInterval: time.Second},
 				StopSignal: "sigint", StopGracePeriod: seconds(90),
 				Labels: map[string]string{"team": "blue", "n": "1"}, Manual: true},
 		}}},
@@ -129,7 +163,7 @@ image = "extra"
 			"conf/web": "A=file\nB='single $X'\nC=\"two\\nlines\"\n\n D = spaced \n",
 			Name: "[containers.web]\nimage = 'web:${TAG}'\nenv_file = ['conf/web', { path = 'missing', required = false }]\n" +
 				"environment = { A = '${SET}', E = '${EMPTY:-default}', F = '${NO:-${TAG}}' }\n",
-		}, Project{Name: "shop", Containers: []*Container{
+		}, Project{Name: "shop", EnvFiles: []string{"SHOP/conf/web"}, Containers: []*Container{
 			{Name: "web", Image: "web:1.2", Hostname: "web", PullPolicy: PullMissing,
 				Environment: []string{"A=value", "B=single $X", "C=two\nlines", "D=spaced", "E=default", "F=1.2"}},
 		}}},
@@ -146,7 +180,15 @@ image = "extra"
 				t.Fatal(err)
 			}
 			test.want.File = filepath.Join(dir, Name)
-			options := cmp.Options{cmpopts.IgnoreUnexported(Container{}, Port{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })}
+			for i, file := range test.want.EnvFiles {
+				test.want.EnvFiles[i] = strings.Replace(file, "SHOP", dir, 1)
+			}
+			for _, c := range test.want.Containers {
+				for i := range c.Mounts {
+					c.Mounts[i].Source = strings.Replace(c.Mounts[i].Source, "SHOP", dir, 1)
+				}
+			}
+			options := cmp.Options{cmpopts.IgnoreUnexported(Container{}, Port{}, Dependency{}, Mount{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })}
 			if diff := cmp.Diff(test.want, *got, options); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -68,10 +68,10 @@ func sentence(text string) string {
 // builder joins values and places.
 type builder struct {
 	src    *source
-	places map[path]place
+	places map[keyPath]place
 }
 
-func (b *builder) new(p path, name string) *node {
+func (b *builder) new(p keyPath, name string) *node {
 	at := b.places[p]
 	n := &node{name: name, key: position{b.src, at.key}, at: position{b.src, at.value}}
 	if at.header >= 0 && p != "" {
@@ -80,7 +80,7 @@ func (b *builder) new(p path, name string) *node {
 	return n
 }
 
-func (b *builder) table(p path, name string, values map[string]any) *node {
+func (b *builder) table(p keyPath, name string, values map[string]any) *node {
 	n := b.new(p, name)
 	n.table = make(map[string]*node, len(values))
 	for key, value := range values {
@@ -89,7 +89,7 @@ func (b *builder) table(p path, name string, values map[string]any) *node {
 	return n
 }
 
-func (b *builder) value(p path, name string, value any) *node {
+func (b *builder) value(p keyPath, name string, value any) *node {
 	switch v := value.(type) {
 	case map[string]any:
 		return b.table(p, name, v)

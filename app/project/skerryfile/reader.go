@@ -17,6 +17,7 @@ type reader struct {
 	sources []*source // read beside the project file: environment files
 	key     string    // that is being read,
 	typ     string    // and what its value should look like
+	within  string    // the table that it is in, where that is not a container's
 }
 
 // wrong says what n should have been.
@@ -44,6 +45,25 @@ func readKeys[T any](r *reader, keys []key[T], table *node, to *T) {
 			k.read(r, n, to)
 		}
 	}
+}
+
+// readTable reads a table below a container's: all keys that it may have.
+func readTable[T any](r *reader, keys []key[T], table *node, to *T) {
+	for _, name := range table.keys() {
+		n := table.table[name]
+		if !saidLater(r, keys, n) && !slices.Contains(names(keys), name) {
+			r.add(n.key, "unknown key %q in %s%s", name, r.within, didYouMean(name, names(keys)))
+		}
+	}
+	readKeys(r, keys, table, to)
+}
+
+// table reads a table below another key, for messages called where.
+func (r *reader) table(where string, n *node, read func()) {
+	key, typ, within := r.key, r.typ, r.within
+	r.within = where
+	read()
+	r.key, r.typ, r.within = key, typ, within
 }
 
 // topLevel looks for keys that do not belong above all tables.
@@ -159,6 +179,7 @@ func (r *reader) containers(root *node, p *Project) {
 	}
 	r.checkDependencies(p)
 	r.checkPorts(p)
+	r.checkVolumes(p)
 }
 
 func (r *reader) container(name string, n, defaults *node) *Container {
@@ -171,6 +192,9 @@ func (r *reader) container(name string, n, defaults *node) *Container {
 		r.add(n.key, "container %q has no image; add a line such as image = \"postgres:17\"", name)
 	}
 	c.Environment = environment(c.envFile, c.Environment)
+	if c.NoNetwork && len(c.Ports) > 0 {
+		r.add(n.table["ports"].key, "container %q publishes ports and has network = \"none\"; take one of the two away", name)
+	}
 	return c
 }
 

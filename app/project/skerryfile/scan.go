@@ -21,24 +21,24 @@ type place struct {
 }
 
 // path identifies a key or an array's element in a document.
-type path string
+type keyPath string
 
-func (p path) child(key string) path  { return p + "\x00" + path(key) }
-func (p path) element(index int) path { return p + "\x01" + path(strconv.Itoa(index)) }
+func (p keyPath) child(key string) keyPath  { return p + "\x00" + keyPath(key) }
+func (p keyPath) element(index int) keyPath { return p + "\x01" + keyPath(strconv.Itoa(index)) }
 
 type scanner struct {
 	text   string
 	at     int
 	header int
-	places map[path]place
-	arrays map[path]int // elements so far, of arrays of tables
+	places map[keyPath]place
+	arrays map[keyPath]int // elements so far, of arrays of tables
 }
 
 // scan returns the places of all keys and array elements. Of a table that is
 // opened in several places it is the first.
-func scan(text string) map[path]place {
-	s := &scanner{text: text, header: -1, places: map[path]place{}, arrays: map[path]int{}}
-	var table path
+func scan(text string) map[keyPath]place {
+	s := &scanner{text: text, header: -1, places: map[keyPath]place{}, arrays: map[keyPath]int{}}
+	var table keyPath
 	for s.blank(); s.at < len(s.text); s.blank() {
 		if s.peek() == '[' {
 			table = s.tableHeader()
@@ -82,20 +82,20 @@ func (s *scanner) skipTo(set string) {
 	}
 }
 
-func (s *scanner) note(p path, key, value int) {
+func (s *scanner) note(p keyPath, key, value int) {
 	if _, known := s.places[p]; !known {
 		s.places[p] = place{key: key, value: value, header: s.header}
 	}
 }
 
 // tableHeader reads [a.b] or [[a.b]].
-func (s *scanner) tableHeader() path {
+func (s *scanner) tableHeader() keyPath {
 	s.header = s.at
 	isArray := strings.HasPrefix(s.text[s.at:], "[[")
 	for s.peek() == '[' {
 		s.skip(1)
 	}
-	var p path
+	var p keyPath
 	parts := s.key()
 	for i, part := range parts {
 		p = p.child(part.name)
@@ -152,7 +152,7 @@ func (s *scanner) quoted() string {
 	return name
 }
 
-func (s *scanner) keyValue(table path) {
+func (s *scanner) keyValue(table keyPath) {
 	begin := s.at
 	p := table
 	var last keyPart
@@ -177,7 +177,7 @@ func (s *scanner) onwards(begin int) {
 	}
 }
 
-func (s *scanner) value(p path) {
+func (s *scanner) value(p keyPath) {
 	switch s.peek() {
 	case '"', '\'':
 		s.str()

@@ -54,7 +54,7 @@ func TestScan(t *testing.T) {
 			continue
 		}
 		places := scan(text)
-		each("", document, func(p path, value any) {
+		each("", document, func(p keyPath, value any) {
 			place, ok := places[p]
 			if !ok {
 				t.Errorf("%s: %q has no place", name, p)
@@ -66,7 +66,7 @@ func TestScan(t *testing.T) {
 }
 
 // each visits all values below a table.
-func each(p path, value any, visit func(path, any)) {
+func each(p keyPath, value any, visit func(keyPath, any)) {
 	if p != "" {
 		visit(p, value)
 	}
@@ -87,7 +87,7 @@ func each(p path, value any, visit func(path, any)) {
 }
 
 // checkValue decodes the value that text begins with.
-func checkValue(t *testing.T, name string, p path, text string, value any) {
+func checkValue(t *testing.T, name string, p keyPath, text string, value any) {
 	t.Helper()
 	switch value.(type) {
 	case map[string]any, []any, []map[string]any:
@@ -142,8 +142,11 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	for _, k := range containerKeys {
-		if known[k.name] && k.read != nil {
+		if known[k.name] && k.read != nil && k.name != "volumes" { // a table above, a list below
 			t.Errorf("%s is a key of the top and of containers: a misplaced line could not be told", k.name)
+		}
+		if (k.shape == nil) != (k.read == nil) {
+			t.Errorf("container key %s: its shape is %v", k.name, k.shape)
 		}
 		known[k.name] = true
 		if k.doc == "" || (k.read == nil) == (k.later == "") || (k.read != nil && (k.typ == "" || k.def == "")) {

@@ -21,6 +21,9 @@ const (
 	dotenvName  = ".env"              // variables that the environment does not set
 )
 
+// Beside are the names of files next to a project's that are read with it.
+var Beside = []string{OverlayName, dotenvName}
+
 // Bounds of what is read; a project file is a page of text.
 const (
 	maxFileSize   = 1 << 20
@@ -32,6 +35,10 @@ type Project struct {
 	Name       string
 	File       string       // absolute
 	Containers []*Container // by name
+
+	Volumes      []Volume // by name: all that containers use
+	StartAtLogin bool
+	EnvFiles     []string // that containers have variables from; absolute, and sorted
 }
 
 // PullPolicy says when an image is fetched.
@@ -63,14 +70,29 @@ type Container struct {
 	ReadOnly    bool
 	Privileged  bool
 
-	CPUs   float64
-	Memory int64 // bytes
+	CPUs    float64
+	Memory  int64 // bytes
+	Disk    int64 // bytes
+	ShmSize int64 // bytes
+
+	Mounts  []Mount
+	Tmpfs   map[string]string // target: mount options
+	Ulimits []Ulimit
+	Sysctls map[string]string
+	CapAdd  []string
+	CapDrop []string
+	SSH     bool // the host's SSH agent
+
+	Health  *HealthCheck // nil: the image's
+	Restart Restart
 
 	Pod        string // that it shares a machine with; empty: none
 	Ports      []Port
-	ExtraHosts []string // name:address
-	WebPort    uint16   // 0: not said
-	DependsOn  []string // names of containers, sorted
+	NoNetwork  bool
+	DNS        []netip.Addr // empty: the network's
+	ExtraHosts []string     // name:address
+	WebPort    uint16       // 0: not said
+	DependsOn  []Dependency // by name
 
 	StopSignal      string
 	StopGracePeriod *time.Duration // nil: not said
@@ -78,7 +100,7 @@ type Container struct {
 	Manual          bool
 
 	envFile      []variable
-	dependencies []dependency
+	dependencies []Dependency
 }
 
 // Port is a TCP port to publish.
@@ -145,6 +167,11 @@ func Load(file string, o Options) (*Project, error) {
 
 	project := r.project(root)
 	project.File = src.path
+	for _, s := range r.sources {
+		project.EnvFiles = append(project.EnvFiles, s.path)
+	}
+	slices.Sort(project.EnvFiles)
+	project.EnvFiles = slices.Compact(project.EnvFiles)
 	if err := r.err(append(sources, r.sources...)); err != nil {
 		return nil, err
 	}
@@ -207,8 +234,8 @@ func (p *Project) Order() []*Container {
 			return
 		}
 		placed[c.Name] = true
-		for _, name := range c.DependsOn {
-			place(byName[name])
+		for _, d := range c.DependsOn {
+			place(byName[d.Name])
 		}
 		order = append(order, c)
 	}
@@ -217,6 +244,9 @@ func (p *Project) Order() []*Container {
 	}
 	return order
 }
+
+// NameOf is what the project of a file is called unless the file says otherwise.
+func NameOf(file string) string { return nameFromDirectory(filepath.Dir(file)) }
 
 // nameFromDirectory makes a project's name of the directory's.
 func nameFromDirectory(dir string) string {

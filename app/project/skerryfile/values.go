@@ -23,6 +23,7 @@ import (
 // against the computer it is on.
 const (
 	MinMemory = 6 << 20
+	MinDisk   = 64 << 20
 	minCPUs   = 0.01
 )
 
@@ -226,7 +227,8 @@ func (r *reader) cpus(n *node) float64 {
 	return value
 }
 
-func (r *reader) memory(n *node) int64 {
+// size reads bytes with a unit, at least the least.
+func (r *reader) size(n *node, least int64) int64 {
 	text, ok := r.text(n)
 	if !ok {
 		return 0
@@ -236,22 +238,31 @@ func (r *reader) memory(n *node) int64 {
 		r.invalid(n, text)
 		return 0
 	}
-	if size < MinMemory {
-		r.add(n.at, "memory must be at least \"%dm\", not %q", MinMemory>>20, text)
+	if size < least {
+		r.add(n.at, "%s must be at least %q, not %q", r.key, sizeText(least), text)
 	}
 	return size
 }
 
-func (r *reader) network(n *node) {
+func sizeText(size int64) string {
+	if size < 1<<20 {
+		return strconv.FormatInt(size>>10, 10) + "k"
+	}
+	return strconv.FormatInt(size>>20, 10) + "m"
+}
+
+// network tells whether the container is to have none.
+func (r *reader) network(n *node) (none bool) {
 	switch text, ok := r.text(n); {
 	case !ok, text == "project":
 	case text == "none":
-		r.add(n.at, `network "none" is not supported yet; leave network away for the project's own`)
+		return true
 	case text == "host":
 		r.add(n.at, `network "host" cannot be: every container has a machine and an address of its own; publish ports instead`)
 	default:
 		r.invalid(n, text)
 	}
+	return false
 }
 
 // hostGateway stands for the host's address, as docker has it.

@@ -67,7 +67,7 @@ func (e *Engine) Create(ctx context.Context, s Spec) (*Container, error) {
 	}
 	s.Health = completeHealth(s.Health)
 	id := newID()
-	s.complete(id, e.defaultCPUs())
+	s.complete(id, e.defaults())
 	if err := s.checkResources(); err != nil {
 		return nil, err
 	}
@@ -228,21 +228,32 @@ func (s *Spec) check() error {
 	return nil
 }
 
-// defaultCPUs is what a container gets that asks for nothing.
-func (e *Engine) defaultCPUs() int {
-	if !e.options.Driver.Parallel() {
-		return 1
+// defaults is what a container gets that asks for nothing.
+func (e *Engine) defaults() Defaults {
+	d := e.options.Defaults
+	if d.CPUs == 0 {
+		d.CPUs = float64(min(DefaultCPUs, runtime.NumCPU()))
+		if !e.options.Driver.Parallel() {
+			d.CPUs = 1
+		}
 	}
-	return min(DefaultCPUs, runtime.NumCPU())
+	d.CPUs = min(d.CPUs, float64(runtime.NumCPU()))
+	if d.Memory == 0 {
+		d.Memory = DefaultMemory
+	}
+	return d
 }
 
 // complete fills in the defaults.
-func (s *Spec) complete(id string, cpus int) {
+func (s *Spec) complete(id string, d Defaults) {
 	if s.CPUs == 0 {
-		s.CPUs = float64(cpus)
+		s.CPUs = d.CPUs
 	}
 	if s.Memory == 0 {
-		s.Memory = DefaultMemory
+		s.Memory = d.Memory
+	}
+	if s.DiskSize == 0 {
+		s.DiskSize = d.DiskSize
 	}
 	if s.Hostname == "" {
 		s.Hostname = id[:shortID]

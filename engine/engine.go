@@ -38,8 +38,17 @@ type Options struct {
 	InitImage string // path of the disk image with vminitd
 	Driver    vm.Driver
 	Arch      string // of the machines, as in GOARCH; empty: the host's
+	Defaults  Defaults
 	Log       *slog.Logger
 	Version   string
+}
+
+// Defaults are what containers get that ask for nothing else. Zero values are
+// DefaultCPUs, DefaultMemory and 16 GiB.
+type Defaults struct {
+	CPUs     float64
+	Memory   int64 // bytes
+	DiskSize int64 // bytes
 }
 
 // Engine runs containers. Its methods may be called from any goroutine.
@@ -55,6 +64,7 @@ type Engine struct {
 	// publisher serves the containers' ports on the host.
 	publisher *network.Publisher
 	bus       bus
+	pulls     pulls
 	pods      pods
 	filters   filters
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -22,6 +23,12 @@ func (e *Engine) Pull(ctx context.Context, ref string, o registry.PullOptions) (
 	if o.Platform == "" {
 		o.Platform, o.Others = "linux/"+e.arch(), e.otherPlatforms()
 	}
+	ctx, ended := e.pulls.begin(ctx, ref, &o)
+	e.bus.publish(Event{Type: EventPull, Action: "begin", ID: ref, Name: ref})
+	defer func() {
+		ended()
+		e.bus.publish(Event{Type: EventPull, Action: "end", ID: ref, Name: ref})
+	}()
 	var id digest.Digest
 	o.Unpack = func(ctx context.Context, image digest.Digest, layers []registry.Layer) error {
 		id = image
@@ -32,6 +39,9 @@ func (e *Engine) Pull(ctx context.Context, ref string, o registry.PullOptions) (
 	if err != nil {
 		if id != "" {
 			e.forgetDisk(id)
+		}
+		if errors.Is(context.Cause(ctx), errCancelled) {
+			err = fmt.Errorf("pull %s: %w", ref, errCancelled)
 		}
 		return img, err
 	}
@@ -97,6 +107,45 @@ func (e *Engine) RemoveImage(ctx context.Context, nameOrID string, force bool) (
 	e.bus.publish(Event{Type: "image", Action: "delete", ID: img.ID.String(), Name: nameOrID})
 	e.forgetDisk(img.ID)
 	return deleted, nil
+}
+
+// UnusedImages lists the images that no container was made from, and what
+// deleting them gives back in bytes.
+func (e *Engine) UnusedImages() (unused []registry.Image, size int64, err error) {
+	all, err := e.images.Images()
+	if err != nil {
+		return nil, 0, err
+	}
+	used := map[digest.Digest]bool{}
+	for _, c := range e.Containers() {
+		used[c.rec.ImageID] = true
+	}
+	for _, image := range all {
+		if !used[image.ID] {
+			unused = append(unused, image)
+			size += image.Size
+		}
+	}
+	return unused, size, nil
+}
+
+// RemoveUnusedImages deletes the images that no container was made from, and
+// returns what is gone.
+func (e *Engine) RemoveUnusedImages(ctx context.Context) ([]registry.Deleted, error) {
+	unused, _, err := e.UnusedImages()
+	if err != nil {
+		return nil, err
+	}
+	var gone []registry.Deleted
+	var failures []error
+	for _, image := range unused {
+		deleted, err := e.RemoveImage(ctx, image.ID.String(), true)
+		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // taken into use meanwhile
+			failures = append(failures, err)
+		}
+		gone = append(gone, deleted...)
+	}
+	return gone, errors.Join(failures...)
 }
 
 // forgetDisk deletes an image's disk when neither the store nor a container

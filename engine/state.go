@@ -91,6 +91,10 @@ const (
 	WaitRemoved    WaitCondition = "removed"
 )
 
+// EventPull is the type of events of pulls, "begin" and "end", which Docker has
+// no words for.
+const EventPull = "pull"
+
 // Event is something that happened to a container or image, in Docker's words.
 type Event struct {
 	Time       time.Time

@@ -72,7 +72,7 @@ func TestRestart(t *testing.T) {
 	if c := settled("r-server", "exited"); c.State.ExitCode != 137 {
 		t.Errorf("stopped: %+v", c)
 	}
-	a.fails(1, "memory", "docker", "update", "--memory", "1g", "r-server")
+	a.fails(1, "changing a container's limits", "docker", "update", "--memory", "1g", "r-server")
 }
 
 // TestUpAgain: what was up when the app ended, in whatever way, is up again with

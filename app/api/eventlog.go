@@ -30,7 +30,9 @@ func (l *eventLog) record(ctx context.Context, e *engine.Engine) {
 	go func() {
 		for ctx.Err() == nil {
 			for ev := range ch {
-				l.add(ev)
+				if ev.Type != engine.EventPull {
+					l.add(ev)
+				}
 			}
 			ch = e.Events(ctx) // we were too slow and have been cut off
 		}

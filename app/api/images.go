@@ -119,6 +119,33 @@ func (s *Server) imageHistory(w http.ResponseWriter, r *http.Request, name strin
 	return writeJSON(w, http.StatusOK, toHistory(img, config, layers))
 }
 
+// pruneImages removes what no container was made from: images without a name,
+// and with the filter dangling=false the others too.
+func (s *Server) pruneImages(w http.ResponseWriter, r *http.Request) error {
+	f, err := parseFilters(r, "dangling")
+	if err != nil {
+		return err
+	}
+	all := len(f["dangling"]) > 0 && f.exact("dangling", "false", "0")
+	unused, _, err := s.engine.UnusedImages()
+	if err != nil {
+		return err
+	}
+	report := image.PruneReport{ImagesDeleted: []image.DeleteResponse{}}
+	for _, img := range unused {
+		if len(img.Names) > 0 && !all {
+			continue
+		}
+		deleted, err := s.engine.RemoveImage(r.Context(), img.ID.String(), true)
+		if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) { // a container has just been made of it, or somebody removed it
+			return err
+		}
+		report.ImagesDeleted = append(report.ImagesDeleted, toDeleted(deleted)...)
+		report.SpaceReclaimed += uint64(img.Size)
+	}
+	return writeJSON(w, http.StatusOK, report)
+}
+
 func (s *Server) tagImage(w http.ResponseWriter, r *http.Request, name string) error {
 	q := r.URL.Query()
 	ref, err := targetReference(q.Get("repo"), q.Get("tag"))
@@ -158,11 +185,15 @@ func (s *Server) removeImage(w http.ResponseWriter, r *http.Request, name string
 	if err != nil {
 		return err
 	}
+	return writeJSON(w, http.StatusOK, toDeleted(deleted))
+}
+
+func toDeleted(deleted []registry.Deleted) []image.DeleteResponse {
 	list := []image.DeleteResponse{}
 	for _, d := range deleted {
 		list = append(list, image.DeleteResponse{Deleted: d.Deleted, Untagged: d.Untagged})
 	}
-	return writeJSON(w, http.StatusOK, list)
+	return list
 }
 
 // image finds an image by its name or ID.

@@ -46,6 +46,7 @@ func (s *Server) routes() http.Handler {
 		"POST /images/create":                         s.pullImage,
 		"GET /images/get":                             s.saveImages,
 		"POST /images/load":                           s.loadImages,
+		"POST /images/prune":                          s.pruneImages,
 		"POST /auth":                                  s.checkLogin,
 		"POST /skerry/containers/{id}/files/{action}": s.changeFileSystem,
 		"POST /skerry/login":                          s.login,
@@ -110,7 +111,6 @@ var missing = map[string]string{
 	"POST /commit":  "making images from containers is",
 
 	"GET /images/search":             "searching for images is",
-	"POST /images/prune":             "pruning images is",
 	"GET /distribution/":             "inspecting images in a registry is",
 	"GET /system/df":                 "showing disk usage is",
 	"POST /containers/prune":         "pruning containers is",

@@ -13,6 +13,8 @@ import (
 	"github.com/skerry-app/skerry/app/cli"
 	"github.com/skerry-app/skerry/app/menu"
 	"github.com/skerry-app/skerry/app/project"
+	"github.com/skerry-app/skerry/app/project/skerryfile"
+	"github.com/skerry-app/skerry/app/wake"
 	"github.com/skerry-app/skerry/engine"
 )
 
@@ -26,8 +28,12 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
+	settings, err := skerryfile.LoadSettings(o.Home.Settings())
+	if err != nil {
+		log.Error("settings", "file", o.Home.Settings(), "error", err)
+	}
 
-	e, err := openEngine(ctx, o, log)
+	e, err := openEngine(ctx, o, settings, log)
 	if err != nil {
 		return err
 	}
@@ -40,14 +46,15 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	t := newTray(e, o.Home, quit, log)
-	projects := project.NewManager(e, project.Options{Book: o.Home.Projects(), Version: version, Log: log, Changed: t.change})
-	t.projects = projects
+	t := &tray{engine: e, alerts: newAlerts(log), settings: settings, home: o.Home, quit: quit, log: log, changed: make(chan struct{}, 1)}
+	t.projects = project.NewManager(e, project.Options{Book: o.Home.Projects(), Version: version, Log: log, Changed: t.change,
+		Broken: func(name, file string, p skerryfile.Problems) { t.alerts.broken(ctx, name, file, p) }})
 	var background sync.WaitGroup
-	background.Go(func() { projects.Run(ctx) })
 	defer background.Wait()
 	defer quit()
-	server := api.New(e, api.Options{Version: version, Projects: projects, Quit: quit, Log: log})
+	background.Go(func() { t.projects.Run(ctx) })
+	background.Go(func() { wake.Watch(ctx, e.SetClocks, log) })
+	server := api.New(e, api.Options{Version: version, Projects: t.projects, Quit: quit, Log: log})
 	log.Info("ready", "socket", o.Home.Socket(), "driver", e.Info().Driver)
 	if !o.Headless {
 		if err := menu.FindDesktop(); err != nil {
@@ -58,6 +65,12 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	if o.Headless {
 		return server.Serve(ctx, listener)
 	}
+	if on := settings.StartAtLogin; on != nil {
+		if err := startAtLogin(*on); err != nil {
+			log.Error("start at login, as the settings say", "error", err)
+		}
+	}
+	background.Go(func() { t.alerts.watch(ctx, e) })
 	served := make(chan error, 1)
 	go func() {
 		defer quit()
@@ -67,7 +80,7 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	return <-served
 }
 
-func openEngine(ctx context.Context, o cli.AppOptions, log *slog.Logger) (*engine.Engine, error) {
+func openEngine(ctx context.Context, o cli.AppOptions, s skerryfile.Settings, log *slog.Logger) (*engine.Engine, error) {
 	kernel, err := findKernel()
 	if err != nil {
 		return nil, err
@@ -80,7 +93,8 @@ func openEngine(ctx context.Context, o cli.AppOptions, log *slog.Logger) (*engin
 	if err != nil {
 		return nil, err
 	}
-	e, err := engine.Open(ctx, engine.Options{Home: string(o.Home), Kernel: kernel, InitImage: init, Driver: driver, Log: log, Version: version})
+	e, err := engine.Open(ctx, engine.Options{Home: string(o.Home), Kernel: kernel, InitImage: init, Driver: driver, Log: log, Version: version,
+		Defaults: engine.Defaults{CPUs: s.CPUs, Memory: s.Memory, DiskSize: s.Disk}, Subnets: s.Subnets})
 	if err != nil {
 		return nil, fmt.Errorf("open the engine: %w", err)
 	}

@@ -1,56 +1,68 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"slices"
-	"strconv"
+	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/skerry-app/skerry/app/api"
 	"github.com/skerry-app/skerry/app/desktop"
 	"github.com/skerry-app/skerry/app/home"
-	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/app/login"
 	"github.com/skerry-app/skerry/app/menu"
 	"github.com/skerry-app/skerry/app/project"
+	"github.com/skerry-app/skerry/app/project/skerryfile"
 	"github.com/skerry-app/skerry/engine"
+	"github.com/skerry-app/skerry/registry"
 )
 
-// tray connects the menu and the engine.
+// pullInterval is the time between two looks at pulls, while there are any.
+const pullInterval = 500 * time.Millisecond
+
+// tray connects the menu with the engine and its projects.
 type tray struct {
 	engine   *engine.Engine
 	projects *project.Manager
+	alerts   *alerts
+	settings skerryfile.Settings
 	home     home.Dir
 	quit     func()
 	log      *slog.Logger
 	changed  chan struct{} // a token: something may have changed
-}
-
-func newTray(e *engine.Engine, dir home.Dir, quit func(), log *slog.Logger) *tray {
-	return &tray{engine: e, home: dir, quit: quit, log: log, changed: make(chan struct{}, 1)}
+	looked   looked
 }
 
 // run shows the menu until ctx ends, in the main goroutine as macOS wants.
 func (t *tray) run(ctx context.Context) {
-	go t.watch(ctx)
-	menu.Run(ctx, menu.Options{Snapshot: t.snapshot, Changed: t.changed, Do: t.do, Log: t.log})
+	var work sync.WaitGroup
+	work.Go(func() { t.watch(ctx) })
+	menu.Run(ctx, menu.Options{Snapshot: t.snapshot, Changed: t.changed, Opened: func() { t.look(ctx) }, Do: t.do, Log: t.log})
+	work.Wait()
 }
 
 // watch passes on that there were events. One who fell behind starts again.
 func (t *tray) watch(ctx context.Context) {
+	tick := time.NewTicker(pullInterval)
+	defer tick.Stop()
+	events := t.engine.Events(ctx)
 	for ctx.Err() == nil {
-		for events := t.engine.Events(ctx); ; {
-			t.change()
-			if _, ok := <-events; !ok {
-				break
+		t.change()
+		var pulling <-chan time.Time // nobody ticks while nothing is pulled
+		if len(t.engine.Pulls()) > 0 {
+			pulling = tick.C
+		}
+		select {
+		case _, ok := <-events:
+			if !ok {
+				events = t.engine.Events(ctx)
 			}
+		case <-pulling:
 		}
 	}
 }
@@ -62,76 +74,28 @@ func (t *tray) change() {
 	}
 }
 
-func (t *tray) snapshot() menu.Snapshot {
-	var s menu.Snapshot
-	for _, c := range t.engine.Containers() {
-		s.Containers = append(s.Containers, menuContainer(c.Snapshot()))
-	}
-	images, err := t.engine.Images().Images()
-	if err != nil {
-		t.log.Warn("menu: list images", "error", err)
-	}
-	for _, image := range images {
-		name := image.ID.Encoded()[:12]
-		if len(image.Names) > 0 {
-			name = image.Names[0]
-		}
-		s.Images = append(s.Images, menu.Image{Name: name, Size: image.Size})
-	}
-	slices.SortFunc(s.Images, func(a, b menu.Image) int { return cmp.Compare(a.Name, b.Name) })
-	s.ImagesSize = t.engine.Images().Size()
-	state, err := login.Get()
-	if err != nil {
-		t.log.Warn("menu: read the login item", "error", err)
-	}
-	s.StartsAtLogin = state == login.On
-	return s
-}
-
-func menuContainer(s engine.Snapshot) menu.Container {
-	c := menu.Container{
-		ID: s.ID, Name: s.Name, Project: s.Spec.Labels[label.Project], File: s.Spec.Labels[label.File],
-		Status: string(s.State.Status), ExitCode: s.State.ExitCode, Error: s.State.Error,
-		Memory: cmp.Or(s.Spec.Memory, engine.DefaultMemory),
-		URL:    webAddress(s),
-	}
-	if c.Project != "" {
-		c.Name = s.Spec.Labels[label.Container]
-	}
-	if s.Endpoint != nil {
-		c.Address = s.Endpoint.Address.Addr().String()
-	}
-	return c
-}
-
-// webAddress is where the container's web page is published: at the port that
-// its label names, else at the first.
-func webAddress(s engine.Snapshot) string {
-	web := s.Spec.Labels[label.WebPort]
-	for _, b := range s.Bindings {
-		if b.Protocol != "tcp" || web != "" && web != strconv.Itoa(int(b.Container)) {
-			continue
-		}
-		host := "localhost"
-		if b.HostIP.IsValid() && !b.HostIP.IsLoopback() && !b.HostIP.IsUnspecified() {
-			host = b.HostIP.String()
-		}
-		return "http://" + net.JoinHostPort(host, strconv.Itoa(int(b.HostPort)))
-	}
-	return ""
-}
-
 // do carries out a click.
 func (t *tray) do(ctx context.Context, a menu.Action) error {
+	err := t.act(ctx, a)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, desktop.ErrCancelled) {
+		t.alerts.show(ctx, fmt.Sprintf("Could not %s", a.Verb), err.Error())
+	}
+	return err
+}
+
+func (t *tray) act(ctx context.Context, a menu.Action) error {
 	switch a.Verb {
-	case menu.StartProject:
-		return t.each(a.Target, func(c *engine.Container) error { return c.Start(ctx) })
-	case menu.StopProject:
-		return t.each(a.Target, func(c *engine.Container) error { return c.Stop(ctx, "", nil) })
-	case menu.Start, menu.Stop, menu.Restart:
+	case menu.Start, menu.Stop, menu.ForceStop, menu.Restart, menu.Remove:
 		return t.container(ctx, a)
+	case menu.StartProject, menu.StopProject, menu.RestartProject, menu.ApplyProject, menu.RemoveProject,
+		menu.StartProjectAtLogin, menu.NoStartProjectAtLogin, menu.OpenProject:
+		return t.project(ctx, a)
+	case menu.AskAndPull, menu.PullImage, menu.CancelPull, menu.RemoveUnused:
+		return t.image(ctx, a)
 	case menu.EditFile:
-		return desktop.Edit(a.Target)
+		return desktop.EditAt(a.Target, a.Line)
+	case menu.ShowFolder:
+		return desktop.ShowFolder(a.Target)
 	case menu.OpenURL:
 		return desktop.Open(a.Target)
 	case menu.OpenTerminal:
@@ -143,8 +107,14 @@ func (t *tray) do(ctx context.Context, a menu.Action) error {
 	case menu.StartAtLogin, menu.NoStartAtLogin:
 		defer t.change()
 		return startAtLogin(a.Verb == menu.StartAtLogin)
+	case menu.ApproveLogin:
+		return login.OpenSettings()
+	case menu.Settings:
+		return t.editSettings()
 	case menu.Doctor:
 		return t.terminal("doctor")
+	case menu.Diagnostics:
+		return desktop.Copy(t.diagnostics(ctx))
 	case menu.ShowLog:
 		return desktop.Edit(t.home.AppLog())
 	case menu.Quit:
@@ -164,8 +134,12 @@ func (t *tray) container(ctx context.Context, a menu.Action) error {
 		err = c.Start(ctx)
 	case menu.Stop:
 		err = c.Stop(ctx, "", nil)
+	case menu.ForceStop:
+		err = c.Kill(ctx, "")
 	case menu.Restart:
 		err = c.Restart(ctx, "", nil)
+	case menu.Remove:
+		err = c.Remove(ctx, engine.RemoveOptions{Volumes: true})
 	}
 	if errdefs.IsNotModified(err) {
 		return nil
@@ -173,25 +147,56 @@ func (t *tray) container(ctx context.Context, a menu.Action) error {
 	return err
 }
 
-// each does something to all containers of a project file at once.
-func (t *tray) each(file string, do func(*engine.Container) error) error {
-	containers := t.engine.Containers()
-	var all errgroup.Group
-	failures := make([]error, len(containers))
-	for i, c := range containers {
-		s := c.Snapshot()
-		if s.Spec.Labels[label.File] != file {
-			continue
+func (t *tray) project(ctx context.Context, a menu.Action) error {
+	quietly := func(api.ProjectProgress) {}
+	switch a.Verb {
+	case menu.StartProject:
+		return t.projects.Start(ctx, a.Target)
+	case menu.StopProject:
+		return t.projects.Stop(ctx, a.Target)
+	case menu.RestartProject:
+		return t.projects.Restart(ctx, a.Target)
+	case menu.ApplyProject:
+		return t.projects.Apply(ctx, a.Target, quietly)
+	case menu.StartProjectAtLogin, menu.NoStartProjectAtLogin:
+		return t.projects.SetStartAtLogin(a.Target, a.Verb == menu.StartProjectAtLogin)
+	case menu.RemoveProject:
+		if err := t.projects.Down(ctx, api.ProjectRequest{File: a.Target}, quietly); err != nil {
+			return err
 		}
-		all.Go(func() error {
-			if err := do(c); err != nil && !errdefs.IsNotModified(err) {
-				failures[i] = fmt.Errorf("container %s: %w", s.Name, err)
-			}
-			return nil
-		})
+		return t.projects.Forget(a.Target)
+	default: // OpenProject
+		file, err := desktop.PickFile(ctx, "Open a Project File")
+		if err != nil {
+			return err
+		}
+		return t.projects.Open(file)
 	}
-	_ = all.Wait() // the failures are kept in their order
-	return errors.Join(failures...)
+}
+
+func (t *tray) image(ctx context.Context, a menu.Action) error {
+	switch a.Verb {
+	case menu.CancelPull:
+		t.engine.CancelPull(a.Target)
+		return nil
+	case menu.RemoveUnused:
+		_, err := t.engine.RemoveUnusedImages(ctx)
+		return err
+	case menu.AskAndPull:
+		name, err := desktop.Ask(ctx, "Pull an Image", "Name of the image, such as postgres:17")
+		if err != nil {
+			return err
+		}
+		a.Target = name
+	}
+	begun := time.Now()
+	if _, err := t.engine.Pull(ctx, a.Target, registry.PullOptions{}); err != nil {
+		return err
+	}
+	if time.Since(begun) > longPull {
+		t.alerts.show(ctx, "Image Pulled", a.Target)
+	}
+	return nil
 }
 
 // terminal runs skerry in a new terminal.
@@ -200,7 +205,30 @@ func (t *tray) terminal(args ...string) error {
 	if err != nil {
 		return fmt.Errorf("find own program: %w", err)
 	}
-	return desktop.Terminal([]string{"SKERRY_HOME=" + string(t.home)}, append([]string{program}, args...))
+	return desktop.Terminal(t.settings.Terminal, []string{"SKERRY_HOME=" + string(t.home)}, append([]string{program}, args...))
+}
+
+// settingsText is what a new file of settings begins with.
+const settingsText = `# What the app should be like; without a key, it is as said here. Read when the app starts.
+# cpus = 2                       # of a container that does not say
+# memory = "512m"                # of a container that does not say
+# disk = "16g"                   # that a container that does not say may write
+# subnets = ["10.201.0.0/16"]    # that networks take their addresses from
+# terminal = "alacritty -e"      # that Open Terminal uses, on Linux
+# start_at_login = true
+`
+
+// editSettings opens the file of settings, and makes one where there is none.
+func (t *tray) editSettings() error {
+	f, err := os.OpenFile(t.home.Settings(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err == nil {
+		_, err = f.WriteString(settingsText)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make the file of settings: %w", err)
+	}
+	return desktop.Edit(t.home.Settings())
 }
 
 func startAtLogin(on bool) error {

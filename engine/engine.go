@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -39,6 +40,7 @@ type Options struct {
 	Driver    vm.Driver
 	Arch      string // of the machines, as in GOARCH; empty: the host's
 	Defaults  Defaults
+	Subnets   []netip.Prefix // that networks take a /24 of; empty: the network's usual ones
 	Log       *slog.Logger
 	Version   string
 }
@@ -113,7 +115,7 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	if err := e.volumes.open(); err != nil {
 		return err
 	}
-	if e.networks, err = network.NewManager(network.Options{Log: e.log}); err != nil {
+	if e.networks, err = network.NewManager(network.Options{Pool: e.options.Subnets, Log: e.log}); err != nil {
 		return err
 	}
 	e.publisher = network.NewPublisher(e.log)

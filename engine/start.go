@@ -247,6 +247,7 @@ func (c *Container) failed(r *run, err error) {
 // what follows.
 func (c *Container) finish(r *run, exit Exit) {
 	c.hub.end()
+	wanted := c.Snapshot().State.Wanted
 	again, delay, gaveUp := c.decide(r, exit)
 	if again == nil {
 		c.endLog()
@@ -266,7 +267,11 @@ func (c *Container) finish(r *run, exit Exit) {
 		c.ended++
 	})
 	close(r.over)
-	c.event("die", map[string]string{"exitCode": fmt.Sprint(exit.Code), "phases": formatPhases(r.clock.laps())})
+	died := map[string]string{"exitCode": fmt.Sprint(exit.Code), "phases": formatPhases(r.clock.laps())}
+	if unexpected := wanted && r.started() && !c.rec.Spec.Foreground && (exit.Code != 0 || exit.Error != ""); unexpected && again == nil && gaveUp == nil && !c.engine.closing() {
+		died["unexpected"] = "true" // and final: nobody asked for it, and nobody waits for it
+	}
+	c.event("die", died)
 	if again != nil {
 		go c.restartAfter(again, delay)
 	}

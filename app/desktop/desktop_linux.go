@@ -1,11 +1,16 @@
 package desktop
 
 import (
+	"context"
 	"fmt"
+	"html"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/godbus/dbus/v5"
 	"github.com/google/shlex"
 )
 
@@ -28,10 +33,62 @@ func Copy(text string) error {
 	return copyWith(cmd, text)
 }
 
+// Paste returns the clipboard's text, or nothing.
+func Paste(ctx context.Context) string {
+	if os.Getenv("WAYLAND_DISPLAY") != "" {
+		return paste(ctx, "wl-paste", "--no-newline")
+	}
+	if os.Getenv("DISPLAY") == "" {
+		return ""
+	}
+	return paste(ctx, "xclip", "-selection", "clipboard", "-o")
+}
+
+// ShowFolder shows the directory of a file.
+func ShowFolder(path string) error { return Open(filepath.Dir(path)) }
+
+// Ask asks the user for a line of text.
+func Ask(ctx context.Context, title, question string) (string, error) {
+	return ask(ctx, []string{"zenity", "--entry", "--title", title, "--text", question}, []string{"kdialog", "--title", title, "--inputbox", question})
+}
+
+// PickFile asks the user for a file.
+func PickFile(ctx context.Context, title string) (string, error) {
+	return ask(ctx, []string{"zenity", "--file-selection", "--title", title}, []string{"kdialog", "--title", title, "--getopenfilename"})
+}
+
+func ask(ctx context.Context, dialogs ...[]string) (string, error) {
+	cmd, err := first(dialogs...)
+	if err != nil {
+		return "", err
+	}
+	return answer(exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...))
+}
+
+// Notify shows a message beside the user's work (Desktop Notifications
+// Specification).
+func Notify(ctx context.Context, title, text string) error {
+	bus, err := dbus.SessionBus()
+	if err != nil {
+		return fmt.Errorf("show a notification: %w", err)
+	}
+	server := bus.Object("org.freedesktop.Notifications", "/org/freedesktop/Notifications")
+	const usualTime = int32(-1)
+	err = server.CallWithContext(ctx, "org.freedesktop.Notifications.Notify", 0, "Skerry", uint32(0), "dev.skerry.Skerry", title, html.EscapeString(text),
+		[]string{}, map[string]dbus.Variant{}, usualTime).Err
+	if err != nil {
+		return fmt.Errorf("show a notification: %w", err)
+	}
+	return nil
+}
+
 // Terminal runs a command in a new terminal, with further variables of the
-// environment.
-func Terminal(env, command []string) error {
+// environment. A command of the user's own comes before the desktop's.
+func Terminal(wanted, env, command []string) error {
 	terminals := [][]string{{"xdg-terminal-exec"}}
+	if len(wanted) > 0 {
+		terminals = [][]string{slices.Clone(wanted)}
+	}
 	if own, err := shlex.Split(os.Getenv("TERMINAL")); err == nil && len(own) > 0 {
 		terminals = append(terminals, append(own, "-e"))
 	}

@@ -82,5 +82,8 @@ func (d Dir) AppLog() string { return filepath.Join(string(d), "logs", "app.log"
 // of them do not start two.
 func (d Dir) LaunchLock() string { return filepath.Join(d.Run(), "launch.lock") }
 
+// Settings is the file in which the user says what the app should be like.
+func (d Dir) Settings() string { return filepath.Join(string(d), "config.toml") }
+
 // Projects is the list of project files that were opened or brought up.
 func (d Dir) Projects() string { return filepath.Join(string(d), "projects.json") }

@@ -12,21 +12,26 @@ var icons embed.FS
 
 // iconName is the shape for a snapshot.
 func iconName(s Snapshot) string {
-	on := 0
-	for _, c := range s.Containers {
+	name := "idle"
+	for _, p := range s.Projects {
+		if p.Problem != "" && running(p.Containers) > 0 {
+			return "attention"
+		}
+	}
+	for _, c := range s.all() {
 		switch {
 		case c.failed():
 			return "attention"
-		case c.Status == "removing":
-			return "working"
-		case c.running():
-			on++
+		case c.working():
+			name = "working"
+		case c.running() && name == "idle":
+			name = "running"
 		}
 	}
-	if on > 0 {
-		return "running"
+	if len(s.Pulls) > 0 {
+		return "working"
 	}
-	return "idle"
+	return name
 }
 
 // icon is the picture of a shape, in "black" or "grey".

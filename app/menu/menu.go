@@ -5,7 +5,9 @@ package menu
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,9 @@ type Options struct {
 	Snapshot func() Snapshot
 	// Changed has a token whenever the snapshot may have become another.
 	Changed <-chan struct{}
+	// Opened is called when the menu is opened: what costs to find out is looked
+	// at then, and not before.
+	Opened func()
 	// Do carries out a click, in a goroutine of its own.
 	Do  func(context.Context, Action) error
 	Log *slog.Logger
@@ -38,6 +43,7 @@ func Run(ctx context.Context, o Options) {
 			defer systray.Quit()
 			t.follow(ctx)
 		})
+		work.Go(func() { t.watchOpening(ctx) })
 	}, nil)
 	work.Wait()
 	t.actions.Wait()
@@ -49,6 +55,7 @@ type tray struct {
 	actions sync.WaitGroup
 
 	icon      string
+	tooltip   string
 	rows      []Row
 	items     []*systray.MenuItem // of rows and their children, in the order of a walk; nil for separators
 	endClicks context.CancelFunc  // ends the goroutines of the items
@@ -74,10 +81,37 @@ func (t *tray) follow(ctx context.Context) {
 	}
 }
 
+func (t *tray) watchOpening(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-systray.TrayOpenedCh:
+			t.options.Opened()
+		}
+	}
+}
+
+// tooltip is the whole state in one sentence, for those who cannot see the icon.
+func tooltip(s Snapshot) string {
+	words := []string{"Skerry"}
+	for _, p := range s.Projects {
+		words = append(words, projectRow(p).Title)
+	}
+	if n := running(s.Containers); n > 0 {
+		words = append(words, fmt.Sprintf("%d other containers running", n))
+	}
+	return strings.Join(words, "; ")
+}
+
 func (t *tray) show(ctx context.Context, s Snapshot) {
 	if name := iconName(s); name != t.icon {
 		t.icon = name
 		systray.SetTemplateIcon(icon(name, "black"), icon(name, "grey"))
+	}
+	if text := tooltip(s); text != t.tooltip {
+		t.tooltip = text
+		systray.SetTooltip(text)
 	}
 	rows := Rows(s)
 	if t.rows != nil && sameShape(t.rows, rows) {

@@ -22,6 +22,12 @@ func Reference(w io.Writer) error {
 	keysOf(p, "healthcheck", healthKeys)
 	keysOf(p, "volumes, as tables", mountKeys)
 	keysOf(p, "[volumes.name]", volumeKeys)
+	p.line("")
+	p.line("# %s", SettingsName)
+	p.line("")
+	p.line("What the user wants of the app stands in `%s` in its state directory (`skerry env` tells where). It is read when the app", SettingsName)
+	p.line("starts; a mistake is shown with its place, and what is wrong there is as usual.")
+	keysOf(p, "Keys", settingsKeys)
 	return p.err
 }
 

@@ -145,13 +145,13 @@ type menuLayout struct {
 	Children   []dbus.Variant
 }
 
-// find looks for the row that labels lead to.
-func (m *trayMenu) find(labels ...string) (id int32, err error) {
+// find looks for the row that labels lead to. A label that ends with an ellipsis
+// of three dots stands for all that begin like it.
+func (m *trayMenu) find(labels ...string) (at menuLayout, err error) {
 	var revision uint32
-	var at menuLayout
 	for range 2 { // after a change the first answer has one level only
 		if err := m.menu.Call(menuInterface+".GetLayout", 0, int32(0), int32(-1), []string{}).Store(&revision, &at); err != nil {
-			return 0, err
+			return at, err
 		}
 	}
 	for _, label := range labels {
@@ -160,20 +160,33 @@ func (m *trayMenu) find(labels ...string) (id int32, err error) {
 		for _, child := range at.Children {
 			var row menuLayout
 			if err := child.Store(&row); err != nil {
-				return 0, err
+				return at, err
 			}
 			name, _ := row.Properties["label"].Value().(string)
 			seen = append(seen, name)
-			if name == label {
+			beginning, any := strings.CutSuffix(label, "...")
+			if name == label || any && strings.HasPrefix(name, beginning) {
 				at, found = row, true
 				break
 			}
 		}
 		if !found {
-			return 0, fmt.Errorf("no row %q among %q", label, seen)
+			return at, fmt.Errorf("no row %q among %q", label, seen)
 		}
 	}
-	return at.ID, nil
+	return at, nil
+}
+
+// checked waits until a row's mark is on or off.
+func (m *trayMenu) checked(on bool, labels ...string) {
+	m.a.tb.Helper()
+	m.a.eventually(fmt.Sprintf("%q is %v", labels, on), func() error {
+		row, err := m.find(labels...)
+		if state, _ := row.Properties["toggle-state"].Value().(int32); err == nil && (state == 1) != on {
+			err = fmt.Errorf("its state is %d", state)
+		}
+		return err
+	})
 }
 
 // has waits for a row.
@@ -188,12 +201,20 @@ func (m *trayMenu) has(labels ...string) {
 // click waits for a row and clicks it.
 func (m *trayMenu) click(labels ...string) {
 	m.a.tb.Helper()
-	m.has(labels...)
-	id, err := m.find(labels...)
-	if err != nil {
-		m.a.tb.Fatal(err)
-	}
-	err = m.menu.Call(menuInterface+".Event", 0, id, "clicked", dbus.MakeVariant(int32(0)), uint32(0)).Err
+	var row menuLayout
+	m.a.eventually(fmt.Sprintf("the menu has %q", labels), func() (err error) {
+		row, err = m.find(labels...)
+		return err
+	})
+	m.event(row.ID, "clicked")
+}
+
+// open opens the menu.
+func (m *trayMenu) open() { m.event(0, "opened") }
+
+func (m *trayMenu) event(id int32, what string) {
+	m.a.tb.Helper()
+	err := m.menu.Call(menuInterface+".Event", 0, id, what, dbus.MakeVariant(int32(0)), uint32(0)).Err
 	var failure dbus.Error // Quit may close the connection before the answer
 	if err != nil && !(errors.As(err, &failure) && failure.Name == "org.freedesktop.DBus.Error.NoReply") {
 		m.a.tb.Fatal(err)

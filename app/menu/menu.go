@@ -36,6 +36,7 @@ type Options struct {
 func Run(ctx context.Context, o Options) {
 	t := &tray{options: o}
 	var work sync.WaitGroup
+	work.Go(stayRegistered(ctx, o.Log))
 	systray.SetTitle("Skerry") // on Linux the identity of the item, when it is set first
 	systray.Run(func() {
 		// The first menu waits for this function to return.

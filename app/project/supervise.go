@@ -94,6 +94,14 @@ func (m *Manager) logProgress(name string) func(api.ProjectProgress) {
 	}
 }
 
+// nameOf is the name of a file's project, as far as it can be told.
+func (m *Manager) nameOf(file string) string {
+	if project, err := m.files.get(file); err == nil {
+		return project.Name
+	}
+	return skerryfile.NameOf(file)
+}
+
 // Open puts a project file on the list, whatever is in it. It starts nothing.
 func (m *Manager) Open(file string) error {
 	file, err := filepath.Abs(file)
@@ -136,7 +144,7 @@ func (m *Manager) Start(ctx context.Context, file string) error {
 	defer unlock()
 	members := m.membersOf(file)
 	remembered, _ := m.book.get(file)
-	progress := m.logProgress(filepath.Base(filepath.Dir(file)))
+	progress := m.logProgress(m.nameOf(file))
 	if len(members) == 0 {
 		return m.up(ctx, api.ProjectRequest{File: file, Env: remembered.Env}, progress)
 	}
@@ -159,7 +167,7 @@ func (m *Manager) Stop(ctx context.Context, file string) error {
 	}
 	defer unlock()
 	m.remember(file, func(e *entry) { e.Stopped = true })
-	return (&change{engine: m.engine, progress: m.logProgress(filepath.Base(filepath.Dir(file)))}).stop(ctx, m.membersOf(file))
+	return (&change{engine: m.engine, progress: m.logProgress(m.nameOf(file))}).stop(ctx, m.membersOf(file))
 }
 
 // Restart stops the project's containers and starts them.

@@ -85,7 +85,7 @@ clean: ## delete bin/ (the kernels stay in the cache)
 # What tests of whole machines find their files by.
 TEST_FILES = SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
 	SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) SKERRY_TEST_INIT_ARM64=$(abspath $(MAC_INIT)) \
-	SKERRY_TEST_BUSYBOX_ARM64=$(abspath bin/busybox-arm64)
+	SKERRY_TEST_BUSYBOX_ARM64=$(abspath bin/busybox-arm64) SKERRY_TEST_POSTGRES=$(abspath bin/postgres.tar)
 
 test: build lint test-files ## run every test, with real machines; fails if one is skipped
 	set -o pipefail; $(TEST_FILES) go test -timeout 30m -json ./... | go run ./tests/gate -whole
@@ -96,6 +96,7 @@ acceptance: build test-files ## print which of the scenarios that Apple tests pa
 test-files: build $(MAC_KERNEL) $(MAC_INIT)
 	packaging/debian/deps.sh test
 	packaging/debian/foreign.sh arm64 busybox-static bin/busybox bin/busybox-arm64
+	packaging/debian/rootfs.sh bin/postgres.tar postgresql perl-base dash coreutils util-linux
 
 test-foreign: $(MAC_KERNEL) ## put the kernel for the Mac through the driver's tests
 	SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,foreign" \

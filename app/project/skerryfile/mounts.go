@@ -204,7 +204,8 @@ func (r *reader) checkVolumes(p *Project) {
 			}
 			for _, other := range users[m.Source] {
 				together := other.container.Pod != "" && other.container.Pod == c.Pod
-				if together || other.container == c || m.ReadOnly && other.mount.ReadOnly {
+				inTurn := c.awaits(other.container.Name) || other.container.awaits(c.Name)
+				if together || inTurn || other.container == c || m.ReadOnly && other.mount.ReadOnly {
 					continue
 				}
 				r.add(m.at.at, "volume %q is used by %q, too (%s), and one of them writes to it: one machine at a time can; make both read-only with \":ro\", or put the two into a pod",
@@ -220,6 +221,11 @@ func (r *reader) checkVolumes(p *Project) {
 		}
 	}
 	slices.SortFunc(p.Volumes, func(a, b Volume) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// awaits tells whether the container starts once another has completed.
+func (c *Container) awaits(name string) bool {
+	return slices.ContainsFunc(c.DependsOn, func(d Dependency) bool { return d.Name == name && d.Condition == ConditionCompleted })
 }
 
 func usedVolumes[T any](users map[string]T) []string {

@@ -171,30 +171,6 @@ func TestKernelParameters(t *testing.T) {
 	}
 }
 
-func TestTail(t *testing.T) {
-	var out tail
-	for i := range 10_000 {
-		fmt.Fprintf(&out, "line %d\r\n", i)
-	}
-	out.Write([]byte("\x1b[31m\x00 \n\xff\xfe last"))
-	if got, want := out.last(3), "line 9999\n[31m\n? last"; got != want {
-		t.Errorf("last lines %q, want %q", got, want)
-	}
-	if got, want := out.from("line 999", 2), "line 9999\n[31m"; got != want {
-		t.Errorf("lines from a text %q, want %q", got, want)
-	}
-	if got := out.from("absent", 2); got != "" {
-		t.Errorf("lines from a text that is not there: %q", got)
-	}
-	if len(out.data) > tailSize {
-		t.Errorf("%d bytes are kept", len(out.data))
-	}
-	out.Write(bytes.Repeat([]byte("x"), 3*tailSize))
-	if len(out.data) != tailSize {
-		t.Errorf("%d bytes are kept of one long write, want %d", len(out.data), tailSize)
-	}
-}
-
 func TestCheckMemory(t *testing.T) {
 	for content, ok := range map[string]bool{
 		"MemTotal: 1 kB\nMemAvailable:    8000000 kB\n": true,

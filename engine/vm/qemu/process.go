@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/skerry-app/skerry/engine/vm/console"
 )
 
 // outputGrace is how long the end of a process waits for the rest of its
@@ -18,7 +20,7 @@ const outputGrace = time.Second
 // process is a running QEMU.
 type process struct {
 	cmd    *exec.Cmd
-	stderr tail
+	stderr console.Tail
 	exited chan struct{} // closed when it has been waited for
 	err    error         // of Wait, valid after exited
 }
@@ -73,5 +75,5 @@ func (p *process) state() *os.ProcessState { return p.cmd.ProcessState }
 // words is what the process printed on standard error, for an error message.
 func (p *process) words() string {
 	const most = 5 // lines
-	return p.stderr.last(most)
+	return p.stderr.Last(most)
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/engine/vhostuser"
+	"github.com/skerry-app/skerry/engine/vm/console"
 )
 
 const (
@@ -32,7 +33,7 @@ type run struct {
 	accel   string
 	proc    *process
 	qmp     *qmp
-	console *console
+	console *console.Console
 	served  sync.WaitGroup // the front-ends of the devices in this process
 
 	mu     sync.Mutex
@@ -88,7 +89,7 @@ func (m *Machine) launch(accel string) (*run, error) {
 	ends.close()
 	r := &run{accel: accel, proc: proc}
 	r.qmp = newQMP(own[0], r.event)
-	r.console = newConsole(own[1], m.config.Console)
+	r.console = console.Carry(own[1], m.config.Console)
 	r.serve("vsock", own[2], m.vsock.Serve)
 	if m.shares != nil {
 		r.serve("shared directories'", own[3], m.shares.device.Serve)
@@ -167,7 +168,7 @@ func (r *run) wait() {
 	<-r.qmp.done
 	r.served.Wait()
 	select {
-	case <-r.console.done:
+	case <-r.console.Done():
 	case <-time.After(consoleGrace):
 	}
 }
@@ -189,10 +190,10 @@ func (r *run) result() error {
 	case "guest-shutdown":
 		return nil
 	case "guest-reset":
-		if lines := r.console.tail.from("Kernel panic", consoleLines); lines != "" {
+		if lines := r.console.Panic(); lines != "" {
 			return withLines(errors.New("the guest's kernel panicked"), lines)
 		}
-		return withLines(errors.New("the guest reset itself"), r.console.tail.last(consoleLines))
+		return withLines(errors.New("the guest reset itself"), r.console.Last())
 	}
 	return withLines(fmt.Errorf("QEMU ended, reason %q", r.reason), r.proc.words())
 }

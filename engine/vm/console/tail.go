@@ -1,6 +1,4 @@
-//go:build linux
-
-package qemu
+package console
 
 import (
 	"bytes"
@@ -9,35 +7,37 @@ import (
 	"sync"
 )
 
-// tailSize is how much of what QEMU or the guest printed is kept for errors.
-const tailSize = 8 << 10
+// TailSize is how many bytes a Tail keeps.
+const TailSize = 8 << 10
 
-// tail is a writer that keeps the end of what is written to it.
-type tail struct {
+// Tail is a writer that keeps the end of what is written to it. Its zero value
+// is ready for use.
+type Tail struct {
 	mu   sync.Mutex
 	data []byte
 }
 
-func (t *tail) Write(p []byte) (int, error) {
+// Write implements io.Writer and never fails.
+func (t *Tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.data = append(t.data, p[max(0, len(p)-tailSize):]...)
-	if extra := len(t.data) - tailSize; extra > 0 {
+	t.data = append(t.data, p[max(0, len(p)-TailSize):]...)
+	if extra := len(t.data) - TailSize; extra > 0 {
 		t.data = t.data[:copy(t.data, t.data[extra:])]
 	}
 	return len(p), nil
 }
 
-// last returns the last n lines that are not empty, without what a terminal
+// Last returns the last n lines that are not empty, without what a terminal
 // would interpret.
-func (t *tail) last(n int) string {
+func (t *Tail) Last(n int) string {
 	kept := t.lines()
 	return strings.Join(kept[max(0, len(kept)-n):], "\n")
 }
 
-// from returns n lines from the last one on that contains a text, nothing if
+// From returns n lines from the last one on that contains a text, nothing if
 // there is none.
-func (t *tail) from(text string, n int) string {
+func (t *Tail) From(text string, n int) string {
 	kept := t.lines()
 	for i, line := range slices.Backward(kept) {
 		if strings.Contains(line, text) {
@@ -47,7 +47,13 @@ func (t *tail) from(text string, n int) string {
 	return ""
 }
 
-func (t *tail) lines() (kept []string) {
+func (t *Tail) contains(text string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bytes.Contains(t.data, []byte(text))
+}
+
+func (t *Tail) lines() (kept []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for line := range bytes.Lines(t.data) {

@@ -59,7 +59,7 @@ func (s *suite) testConfig(t *testing.T) {
 		"no socket":          {nic(vm.NIC{MAC: mac, MTU: 1500}), "socket"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			s.noLeaks(t)
 			c := s.config(t, nil)
 			test.change(&c)
 			m, err := s.driver.New(t.Context(), c)

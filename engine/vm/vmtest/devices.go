@@ -27,7 +27,7 @@ func (s *suite) testDevices(t *testing.T) {
 
 // testDisks uses file names that command lines and their parsers stumble over.
 func (s *suite) testDisks(t *testing.T) {
-	noLeaks(t)
+	s.noLeaks(t)
 	dir := filepath.Join(t.TempDir(), "a folder, with=commas")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func (s *suite) testDisks(t *testing.T) {
 
 // testSharedDisk runs two machines from one image at the same time.
 func (s *suite) testSharedDisk(t *testing.T) {
-	noLeaks(t)
+	s.noLeaks(t)
 	first, second := s.boot(t, nil), s.boot(t, nil)
 	echo(t, first.dial(t, ports.Echo), "one")
 	echo(t, second.dial(t, ports.Echo), "two")
@@ -89,7 +89,7 @@ func (s *suite) testSharedDisk(t *testing.T) {
 
 // testShares shares two directories of the host, one of them to be read only.
 func (s *suite) testShares(t *testing.T) {
-	noLeaks(t)
+	s.noLeaks(t)
 	dir := filepath.Join(t.TempDir(), "a folder, with=commas")
 	for _, name := range []string{"one", "two"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
@@ -134,7 +134,7 @@ func (s *suite) testShares(t *testing.T) {
 }
 
 func (s *suite) testNetwork(t *testing.T) {
-	noLeaks(t)
+	s.noLeaks(t)
 	host, guest := frameSocket(t)
 	mac := net.HardwareAddr{0x02, 0xca, 0xfe, 0, 0, 0x2a}
 	const mtu = 9000
@@ -200,7 +200,7 @@ func nextFrame(t *testing.T, host *os.File) []byte {
 }
 
 func (s *suite) testConsole(t *testing.T) {
-	noLeaks(t)
+	s.noLeaks(t)
 	m := s.boot(t, nil)
 	// More than any buffer on the way holds.
 	const lines = 2000

@@ -9,18 +9,22 @@ import (
 
 // noLeaks fails the test if goroutines or descriptors are left when everything
 // that is registered with Cleanup after this call has been cleaned up.
-func noLeaks(t *testing.T) {
+func (s *suite) noLeaks(t *testing.T) {
 	t.Helper()
-	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	made, running, files := s.made.Load(), runtime.NumGoroutine(), openFiles(t)
 	t.Cleanup(func() {
 		const patience = 5 * time.Second // a goroutine that was told to end may still be on its way
 		end := time.Now().Add(patience)
+		goroutines := running + int(s.made.Load()-made)*s.Keeps
 		for time.Now().Before(end) && (runtime.NumGoroutine() > goroutines || openFiles(t) > files) {
 			time.Sleep(time.Millisecond)
+			if s.Collected {
+				runtime.GC()
+			}
 		}
 		if n := runtime.NumGoroutine(); n > goroutines {
 			stacks := make([]byte, 1<<20)
-			t.Errorf("%d goroutines, %d before\n%s", n, goroutines, stacks[:runtime.Stack(stacks, true)])
+			t.Errorf("%d goroutines, %d expected\n%s", n, goroutines, stacks[:runtime.Stack(stacks, true)])
 		}
 		if n := openFiles(t); n > files {
 			t.Errorf("%d open files, %d before", n, files)

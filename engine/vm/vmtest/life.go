@@ -32,7 +32,7 @@ func (s *suite) testLife(t *testing.T) {
 		{"BlockedConsole", s.testBlockedConsole},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			noLeaks(t)
+			s.noLeaks(t)
 			test.run(t)
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type suite struct {
 	Subject
 	driver vm.Driver
 	image  string
+	made   atomic.Int64 // machines
 }
 
 // machine is a machine whose guest is up.
@@ -58,6 +60,7 @@ func (s *suite) make(t *testing.T, change func(*vm.Config)) *machine {
 	if m.Machine, err = s.driver.New(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
+	s.made.Add(1)
 	t.Cleanup(func() {
 		if err := m.Stop(context.Background()); err != nil {
 			t.Error(err)

@@ -24,7 +24,7 @@ const bulk = 64 << 20
 
 // testStreams tests vsock, on one machine.
 func (s *suite) testStreams(t *testing.T) {
-	noLeaks(t)
+	s.noLeaks(t)
 	m := s.boot(t, func(c *vm.Config) { c.CPUs = 2 })
 	for _, test := range []struct {
 		name string
@@ -47,7 +47,7 @@ func (s *suite) testStreams(t *testing.T) {
 		{"Pause", testPause},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			noLeaks(t)
+			s.noLeaks(t)
 			test.run(t, m)
 		})
 	}

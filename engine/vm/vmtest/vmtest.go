@@ -19,6 +19,12 @@ type Subject struct {
 	// Kill ends the hypervisor behind the driver's back. It is nil where the
 	// hypervisor has no process of its own.
 	Kill func(t *testing.T, m vm.Machine)
+	// Keeps is how many goroutines the driver's library never ends of each
+	// machine that was made.
+	Keeps int
+	// Collected tells that what the driver's library holds is given back when the
+	// garbage is collected.
+	Collected bool
 }
 
 // Kernel returns the kernel that an environment variable names and skips the

@@ -1,6 +1,7 @@
 package vz
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -21,14 +22,14 @@ func configure(p plan) (config *vz.VirtualMachineConfiguration, console *os.File
 	}()
 	loader, err := vz.NewLinuxBootLoader(p.kernel, vz.WithCommandLine(p.cmdline))
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("boot loader: %w", err)
+		return nil, nil, nil, fmt.Errorf("boot loader: %w", explain(err))
 	}
 	if config, err = vz.NewVirtualMachineConfiguration(loader, p.cpus, p.memory); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, explain(err)
 	}
 	platform, err := vz.NewGenericPlatformConfiguration()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, explain(err)
 	}
 	config.SetPlatformVirtualMachineConfiguration(platform)
 	if err := addDisks(config, p.disks); err != nil {
@@ -45,11 +46,11 @@ func configure(p plan) (config *vz.VirtualMachineConfiguration, console *os.File
 	if err := addSocketAndEntropy(config); err != nil {
 		return nil, console, held, err
 	}
-	if err := addShares(config, p.shares); err != nil {
+	if err := addShares(config, p); err != nil {
 		return nil, console, held, err
 	}
-	if ok, err := config.Validate(); err != nil || !ok {
-		return nil, console, held, fmt.Errorf("the framework refuses the configuration: %w", err)
+	if err := validate(config); err != nil {
+		return nil, console, held, err
 	}
 	return config, console, held, nil
 }
@@ -63,14 +64,14 @@ func addDisks(config *vz.VirtualMachineConfiguration, disks []vm.Disk) error {
 		attachment, err := vz.NewDiskImageStorageDeviceAttachmentWithCacheAndSync(d.Path, d.ReadOnly,
 			vz.DiskImageCachingModeCached, vz.DiskImageSynchronizationModeFsync)
 		if err != nil {
-			return fmt.Errorf("disk %s: %w", d.Path, err)
+			return fmt.Errorf("disk %s: %w", d.Path, explain(err))
 		}
 		device, err := vz.NewVirtioBlockDeviceConfiguration(attachment)
 		if err != nil {
-			return fmt.Errorf("disk %s: %w", d.Path, err)
+			return fmt.Errorf("disk %s: %w", d.Path, explain(err))
 		}
 		if err := device.SetBlockDeviceIdentifier(d.Serial); err != nil {
-			return fmt.Errorf("disk %s: serial %q: %w", d.Path, d.Serial, err)
+			return fmt.Errorf("disk %s: serial %q: %w", d.Path, d.Serial, explain(err))
 		}
 		devices = append(devices, device)
 	}
@@ -88,18 +89,18 @@ func addNICs(config *vz.VirtualMachineConfiguration, nics []vm.NIC) (held []*os.
 		held = append(held, file)
 		attachment, err := vz.NewFileHandleNetworkDeviceAttachment(file)
 		if err != nil {
-			return held, fmt.Errorf("network interface %d: %w", i, err)
+			return held, fmt.Errorf("network interface %d: %w", i, explain(err))
 		}
 		if err := attachment.SetMaximumTransmissionUnit(n.MTU); err != nil {
-			return held, fmt.Errorf("network interface %d: MTU %d: %w", i, n.MTU, err)
+			return held, fmt.Errorf("network interface %d: MTU %d: %w", i, n.MTU, explain(err))
 		}
 		device, err := vz.NewVirtioNetworkDeviceConfiguration(attachment)
 		if err != nil {
-			return held, fmt.Errorf("network interface %d: %w", i, err)
+			return held, fmt.Errorf("network interface %d: %w", i, explain(err))
 		}
 		address, err := vz.NewMACAddress(n.MAC)
 		if err != nil {
-			return held, fmt.Errorf("network interface %d: address %s: %w", i, n.MAC, err)
+			return held, fmt.Errorf("network interface %d: address %s: %w", i, n.MAC, explain(err))
 		}
 		device.SetMACAddress(address)
 		devices = append(devices, device)
@@ -122,11 +123,11 @@ func addConsole(config *vz.VirtualMachineConfiguration) (console *os.File, held 
 	held = []*os.File{input, output}
 	attachment, err := vz.NewFileHandleSerialPortAttachment(input, output)
 	if err != nil {
-		return console, held, fmt.Errorf("console: %w", err)
+		return console, held, fmt.Errorf("console: %w", explain(err))
 	}
 	port, err := vz.NewVirtioConsoleDeviceSerialPortConfiguration(attachment)
 	if err != nil {
-		return console, held, fmt.Errorf("console: %w", err)
+		return console, held, fmt.Errorf("console: %w", explain(err))
 	}
 	config.SetSerialPortsVirtualMachineConfiguration([]*vz.VirtioConsoleDeviceSerialPortConfiguration{port})
 	return console, held, nil
@@ -135,57 +136,87 @@ func addConsole(config *vz.VirtualMachineConfiguration) (console *os.File, held 
 func addSocketAndEntropy(config *vz.VirtualMachineConfiguration) error {
 	socket, err := vz.NewVirtioSocketDeviceConfiguration()
 	if err != nil {
-		return fmt.Errorf("vsock: %w", err)
+		return fmt.Errorf("vsock: %w", explain(err))
 	}
 	config.SetSocketDevicesVirtualMachineConfiguration([]vz.SocketDeviceConfiguration{socket})
 	entropy, err := vz.NewVirtioEntropyDeviceConfiguration()
 	if err != nil {
-		return fmt.Errorf("entropy: %w", err)
+		return fmt.Errorf("entropy: %w", explain(err))
 	}
 	config.SetEntropyDevicesVirtualMachineConfiguration([]*vz.VirtioEntropyDeviceConfiguration{entropy})
 	return nil
 }
 
-// addShares adds one device for all shared directories. The framework shows the
-// guest all of a directory of which it needs one file.
-func addShares(config *vz.VirtualMachineConfiguration, shares []vm.Share) error {
-	if len(shares) == 0 {
-		return nil
+// addShares adds one device for all shared directories, and one with Rosetta.
+func addShares(config *vz.VirtualMachineConfiguration, p plan) error {
+	var devices []vz.DirectorySharingDeviceConfiguration
+	if len(p.shares) > 0 {
+		device, err := newShares(p.shares)
+		if err != nil {
+			return err
+		}
+		devices = append(devices, device)
 	}
+	if p.rosetta {
+		device, err := newRosetta()
+		if err != nil {
+			return err
+		}
+		devices = append(devices, device)
+	}
+	config.SetDirectorySharingDevicesVirtualMachineConfiguration(devices)
+	return nil
+}
+
+// newShares returns a device with directories under their names. The framework
+// shows the guest all of a directory of which it needs one file.
+func newShares(shares []vm.Share) (vz.DirectorySharingDeviceConfiguration, error) {
 	directories := map[string]*vz.SharedDirectory{}
 	for _, s := range shares {
 		directory, err := vz.NewSharedDirectory(s.Path, s.ReadOnly)
 		if err != nil {
-			return fmt.Errorf("share %s: %w", s.Path, err)
+			return nil, fmt.Errorf("share %s: %w", s.Path, explain(err))
 		}
 		directories[s.Name] = directory
 	}
 	share, err := vz.NewMultipleDirectoryShare(directories)
 	if err != nil {
-		return fmt.Errorf("share directories: %w", err)
+		return nil, fmt.Errorf("share directories: %w", explain(err))
 	}
 	device, err := vz.NewVirtioFileSystemDeviceConfiguration(vm.ShareTag)
 	if err != nil {
-		return fmt.Errorf("share directories: %w", err)
+		return nil, fmt.Errorf("share directories: %w", explain(err))
 	}
 	device.SetDirectoryShare(share)
-	config.SetDirectorySharingDevicesVirtualMachineConfiguration([]vz.DirectorySharingDeviceConfiguration{device})
+	return device, nil
+}
+
+// validate has the framework look at a configuration. This is where it notices
+// that the entitlement is missing.
+func validate(config *vz.VirtualMachineConfiguration) error {
+	ok, err := config.Validate()
+	if err == nil && !ok {
+		err = errors.New("it does not say why")
+	}
+	if err != nil {
+		return fmt.Errorf("the framework refuses the configuration: %w", explain(err))
+	}
 	return nil
 }
 
 // probe asks the framework whether this process may make machines. The kernel
 // is never read: validation comes before that.
 func probe() error {
-	loader, err := vz.NewLinuxBootLoader("/dev/null")
+	loader, err := vz.NewLinuxBootLoader(os.DevNull)
 	if err != nil {
-		return err
+		return explain(err)
 	}
-	config, err := vz.NewVirtualMachineConfiguration(loader, uint(hostLimits().minCPUs), uint64(hostLimits().minMemory))
+	h := thisHost()
+	config, err := vz.NewVirtualMachineConfiguration(loader, uint(h.minCPUs), uint64(h.minMemory))
 	if err != nil {
-		return err
+		return explain(err)
 	}
-	_, err = config.Validate()
-	return err
+	return validate(config)
 }
 
 func closeAll(files []*os.File) {

@@ -5,21 +5,25 @@
 package vz
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
-	"runtime"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/engine/vm"
 )
 
-// limits are what the framework allows on this host.
-type limits struct {
+// host is what the framework allows on this Mac.
+type host struct {
+	arch                 string // as in GOARCH
 	minCPUs, maxCPUs     int
 	minMemory, maxMemory int64 // bytes
+	rosetta              error // what keeps machines from having Rosetta; nil if nothing
 }
 
 // plan is a machine as the framework wants it. Every value in it has been
@@ -29,17 +33,25 @@ type plan struct {
 	kernel  string
 	cmdline string
 	cpus    uint
-	memory  uint64
+	memory  uint64 // bytes
 	disks   []vm.Disk
 	nics    []vm.NIC
-	shares  []vm.Share
+	shares  []vm.Share // of one device
+	rosetta bool       // on a device of its own
 }
 
-// The virtio console is the only one that the framework offers. The guest's
-// clock needs no help: arm64's timer says its own frequency.
-const consoleArgument = "console=hvc0"
+// parameters are the kernel's for every machine. The virtio console is the only
+// one that the framework offers. The guest's clock needs no help: arm64's timer
+// says its own frequency. After a panic the kernel waits a second before it
+// resets the machine, in which the driver reads its last words and ends it: a
+// reset might start it anew. On x86 only a triple fault is a reset everywhere.
+var parameters = []string{"console=hvc0", "quiet", "panic=1", "reboot=t"}
 
 const mebibyte = 1 << 20
+
+// maxCmdline is what a kernel takes of its command line, in bytes; it ignores the
+// rest (COMMAND_LINE_SIZE less the final zero, on x86 and on arm64).
+const maxCmdline = 2047
 
 // maxMTU and minMTU are what VZFileHandleNetworkDeviceAttachment's
 // maximumTransmissionUnit accepts (macOS 13).
@@ -47,55 +59,83 @@ const minMTU, maxMTU = 1500, 65535
 
 var validSerial = regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`)
 
-// newPlan checks a configuration against what this host allows.
-func newPlan(c vm.Config, l limits) (plan, error) {
+// newPlan checks a configuration against what this host allows. The error names
+// all that is wrong.
+func newPlan(c vm.Config, h host) (plan, error) {
 	p := plan{
 		kernel:  c.Kernel,
-		cmdline: strings.Join(append([]string{consoleArgument, "quiet", "reboot=t", "panic=-1"}, c.Cmdline...), " "),
-		cpus:    uint(c.CPUs), memory: uint64(c.Memory), disks: c.Disks, nics: c.NICs, shares: c.Shares,
+		cmdline: strings.Join(append(slices.Clone(parameters), c.Cmdline...), " "),
+		cpus:    uint(c.CPUs), memory: uint64(c.Memory),
+		disks: slices.Clone(c.Disks), nics: slices.Clone(c.NICs), shares: slices.Clone(c.Shares), rosetta: c.Rosetta,
 	}
-	err := errors.Join(checkKernel(c.Kernel, runtime.GOARCH), checkSize(c, l), checkDisks(c.Disks), checkNICs(c.NICs), vm.CheckShares(c.Shares))
+	err := errors.Join(checkKernel(c.Kernel, h.arch), checkCmdline(p.cmdline), checkSize(c, h), checkDisks(c.Disks),
+		checkNICs(c.NICs), vm.CheckShares(c.Shares))
+	if c.Rosetta {
+		err = errors.Join(err, h.rosetta)
+	}
 	if err != nil {
-		return plan{}, fmt.Errorf("machine %s: %w", c.Name, err)
+		return plan{}, err
 	}
 	return p, nil
 }
 
-func checkSize(c vm.Config, l limits) error {
+func checkCmdline(cmdline string) error {
+	if len(cmdline) > maxCmdline {
+		return fmt.Errorf("the kernel's command line has %d bytes: use at most %d", len(cmdline), maxCmdline)
+	}
+	return nil
+}
+
+// checkSize refuses what does not fit instead of making it fit: who asked for a
+// size is to know that it cannot be had.
+func checkSize(c vm.Config, h host) error {
 	var errs []error
-	if c.CPUs < l.minCPUs || c.CPUs > l.maxCPUs {
-		errs = append(errs, fmt.Errorf("%d cpus: this Mac allows %d to %d", c.CPUs, l.minCPUs, l.maxCPUs))
+	if c.CPUs < h.minCPUs || c.CPUs > h.maxCPUs {
+		errs = append(errs, fmt.Errorf("%d CPUs: this Mac allows %d to %d", c.CPUs, h.minCPUs, h.maxCPUs))
 	}
 	if c.Memory%mebibyte != 0 {
-		errs = append(errs, fmt.Errorf("%d bytes of memory: use whole MiB", c.Memory))
+		errs = append(errs, fmt.Errorf("%d bytes of memory: use a multiple of 1 MiB", c.Memory))
 	}
-	if c.Memory < l.minMemory || c.Memory > l.maxMemory {
-		errs = append(errs, fmt.Errorf("%d MiB of memory: this Mac allows %d to %d", c.Memory/mebibyte, l.minMemory/mebibyte, l.maxMemory/mebibyte))
+	if c.Memory < h.minMemory || c.Memory > h.maxMemory {
+		errs = append(errs, fmt.Errorf("%d MiB of memory: this Mac allows %d to %d", c.Memory/mebibyte, h.minMemory/mebibyte, h.maxMemory/mebibyte))
 	}
 	return errors.Join(errs...)
 }
 
-// arm64Magic is at offset arm64MagicOffset of an uncompressed arm64 kernel
-// (Documentation/arch/arm64/booting.rst, section 4). The framework takes no
-// other form and says so only by a machine that does nothing.
-var arm64Magic = []byte("ARMd")
+// magic is how a kernel's file is told: bytes at an offset.
+type magic struct {
+	offset int64
+	bytes  string
+}
 
-const arm64MagicOffset = 0x38
+// kernels are the forms of kernel that the framework takes by architecture. It
+// answers others with a machine that does nothing.
+var kernels = map[string]struct {
+	magics []magic
+	want   string
+}{
+	// Documentation/arch/arm64/booting.rst, section 4.
+	"arm64": {[]magic{{0x38, "ARMd"}}, "an uncompressed arm64 Image"},
+	// Documentation/arch/x86/boot.rst, "header" of the setup header; elf(5).
+	"amd64": {[]magic{{0x202, "HdrS"}, {0, "\x7fELF"}}, "a bzImage or vmlinux for x86_64"},
+}
 
-func checkKernel(path, goarch string) error {
+func checkKernel(path, arch string) error {
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("kernel %q: use an absolute path", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("kernel: %w", err)
 	}
 	defer f.Close()
-	if goarch != "arm64" {
-		return nil
+	for _, m := range kernels[arch].magics {
+		found := make([]byte, len(m.bytes))
+		if _, err := f.ReadAt(found, m.offset); err == nil && string(found) == m.bytes {
+			return nil
+		}
 	}
-	magic := make([]byte, len(arm64Magic))
-	if _, err := f.ReadAt(magic, arm64MagicOffset); err != nil || !bytes.Equal(magic, arm64Magic) {
-		return fmt.Errorf("kernel %s is not an uncompressed arm64 Image: build it with kernel/build.sh arm64", path)
-	}
-	return nil
+	return fmt.Errorf("kernel %s is not %s: build it with kernel/build.sh", path, kernels[arch].want)
 }
 
 func checkDisks(disks []vm.Disk) error {
@@ -118,17 +158,59 @@ func checkDisks(disks []vm.Disk) error {
 
 func checkNICs(nics []vm.NIC) error {
 	for i, n := range nics {
-		// The framework answers a bad address with nil, and the use of that
-		// with a crash.
-		if len(n.MAC) != 6 || n.MAC[0]&1 != 0 {
-			return fmt.Errorf("network interface %d: %q is not a unicast Ethernet address", i, n.MAC)
-		}
-		if n.MTU < minMTU || n.MTU > maxMTU {
-			return fmt.Errorf("network interface %d: MTU %d: use %d to %d", i, n.MTU, minMTU, maxMTU)
-		}
-		if n.File == nil {
-			return fmt.Errorf("network interface %d has no socket", i)
+		if err := checkNIC(n); err != nil {
+			return fmt.Errorf("network interface %d: %w", i, err)
 		}
 	}
 	return nil
+}
+
+func checkNIC(n vm.NIC) error {
+	// The framework answers a bad address with nil, and the use of that with a
+	// crash.
+	const ethernet, multicast = 6, 0x01
+	if len(n.MAC) != ethernet || n.MAC[0]&multicast != 0 {
+		return fmt.Errorf("MAC address %q: use a unicast address of 6 bytes", n.MAC)
+	}
+	if n.MTU < minMTU || n.MTU > maxMTU {
+		return fmt.Errorf("MTU %d: use %d to %d", n.MTU, minMTU, maxMTU)
+	}
+	if n.File == nil {
+		return errors.New("it has no socket")
+	}
+	raw, err := n.File.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("use its socket: %w", err)
+	}
+	var kind int
+	if cerr := raw.Control(func(fd uintptr) { kind, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE) }); cerr != nil {
+		return fmt.Errorf("use its socket: %w", cerr)
+	}
+	if err != nil || kind != unix.SOCK_DGRAM {
+		return errors.New("its file is not a datagram socket")
+	}
+	return nil
+}
+
+// duplicate returns a file of our own for another's descriptor.
+func duplicate(f *os.File) (*os.File, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fd int
+	if cerr := raw.Control(func(p uintptr) { fd, err = duplicateFD(int(p)) }); cerr != nil {
+		return nil, cerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+// duplicateFD duplicates a descriptor so that no program started meanwhile
+// inherits it.
+func duplicateFD(fd int) (int, error) {
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return fd, os.NewSyscallError("fcntl", err)
 }

@@ -1,16 +1,20 @@
 package vz
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/engine/vm"
 )
 
-var testLimits = limits{minCPUs: 1, maxCPUs: 8, minMemory: 4 * mebibyte, maxMemory: 1024 * mebibyte}
+var testHost = host{arch: "arm64", minCPUs: 1, maxCPUs: 8, minMemory: 4 * mebibyte, maxMemory: 1024 * mebibyte}
 
 func file(t *testing.T, name string, data []byte) string {
 	t.Helper()
@@ -21,25 +25,77 @@ func file(t *testing.T, name string, data []byte) string {
 	return path
 }
 
-func goodConfig(t *testing.T) vm.Config {
+// kernel makes a file that passes for a kernel.
+func kernel(t *testing.T, arch string) string {
+	t.Helper()
 	image := make([]byte, 4096)
-	copy(image[arm64MagicOffset:], arm64Magic)
+	m := kernels[arch].magics[0]
+	copy(image[m.offset:], m.bytes)
+	return file(t, "kernel-"+arch, image)
+}
+
+// socket makes one end of a network interface.
+func socket(t *testing.T, kind int) *os.File {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, kind, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(pair[1])
+	f := os.NewFile(uintptr(pair[0]), "socket")
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func goodConfig(t *testing.T) vm.Config {
 	return vm.Config{
-		Name: "c", Kernel: file(t, "Image", image), Cmdline: []string{"root=/dev/vda", "ro"}, CPUs: 2, Memory: 512 * mebibyte,
-		Disks:  []vm.Disk{{Path: file(t, "disk", make([]byte, 512)), Serial: "image", ReadOnly: true}},
-		NICs:   []vm.NIC{{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, MTU: 1500, File: os.Stdin}},
-		Shares: []vm.Share{{Name: "s", Path: t.TempDir()}},
+		Name: "c", Kernel: kernel(t, "arm64"), Cmdline: []string{"root=/dev/vda", "ro"}, CPUs: 2, Memory: 512 * mebibyte,
+		Disks: []vm.Disk{
+			{Path: file(t, "image", make([]byte, 512)), Serial: "image", ReadOnly: true},
+			{Path: file(t, "scratch", make([]byte, 4096)), Serial: "scratch"},
+		},
+		NICs:    []vm.NIC{{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, MTU: 1500, File: socket(t, unix.SOCK_DGRAM)}},
+		Shares:  []vm.Share{{Name: "s", Path: t.TempDir()}},
+		Rosetta: true,
 	}
 }
 
 func TestPlan(t *testing.T) {
 	c := goodConfig(t)
-	p, err := newPlan(c, testLimits)
-	if err != nil {
-		t.Fatal(err)
+	full := plan{
+		kernel: c.Kernel, cmdline: "console=hvc0 quiet panic=1 reboot=t root=/dev/vda ro", cpus: 2, memory: 512 * mebibyte,
+		disks: c.Disks, nics: c.NICs, shares: c.Shares, rosetta: true,
 	}
-	if want := "console=hvc0 quiet reboot=t panic=-1 root=/dev/vda ro"; p.cmdline != want || p.cpus != 2 || p.memory != 512*mebibyte {
-		t.Errorf("the plan is %+v, want the command line %q", p, want)
+	for _, tc := range []struct {
+		name   string
+		change func(*vm.Config)
+		host   func(*host)
+		want   func(*plan)
+	}{
+		{"all", func(*vm.Config) {}, func(*host) {}, func(*plan) {}},
+		{"no devices", func(c *vm.Config) { c.Disks, c.NICs, c.Shares, c.Rosetta = nil, nil, nil, false },
+			func(h *host) { h.rosetta = errors.New("no Rosetta") }, // and nobody wants it
+			func(p *plan) { p.disks, p.nics, p.shares, p.rosetta = nil, nil, nil, false }},
+		{"the least", func(c *vm.Config) { c.CPUs, c.Memory = 1, 4*mebibyte }, func(*host) {}, func(p *plan) { p.cpus, p.memory = 1, 4*mebibyte }},
+		{"the most", func(c *vm.Config) { c.CPUs, c.Memory = 8, 1024*mebibyte }, func(*host) {}, func(p *plan) { p.cpus, p.memory = 8, 1024*mebibyte }},
+		{"Intel", func(c *vm.Config) { c.Kernel = kernel(t, "amd64") }, func(h *host) { h.arch = "amd64" }, func(p *plan) { p.kernel = "" }},
+	} {
+		t.Run(strings.ReplaceAll(tc.name, " ", "-"), func(t *testing.T) {
+			config, h, want := c, testHost, full
+			tc.change(&config)
+			tc.host(&h)
+			tc.want(&want)
+			if want.kernel == "" {
+				want.kernel = config.Kernel
+			}
+			got, err := newPlan(config, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("the plan is\n%+v, want\n%+v", got, want)
+			}
+		})
 	}
 }
 
@@ -49,9 +105,9 @@ func TestPlanRefuses(t *testing.T) {
 		change func(*vm.Config)
 		says   string
 	}{
-		{"no cpus", func(c *vm.Config) { c.CPUs = 0 }, "0 cpus: this Mac allows 1 to 8"},
-		{"too many cpus", func(c *vm.Config) { c.CPUs = 9 }, "9 cpus"},
-		{"odd memory", func(c *vm.Config) { c.Memory++ }, "whole MiB"},
+		{"no cpus", func(c *vm.Config) { c.CPUs = 0 }, "0 CPUs: this Mac allows 1 to 8"},
+		{"too many cpus", func(c *vm.Config) { c.CPUs = 9 }, "9 CPUs"},
+		{"odd memory", func(c *vm.Config) { c.Memory++ }, "multiple of 1 MiB"},
 		{"too much memory", func(c *vm.Config) { c.Memory = 2048 * mebibyte }, "4 to 1024"},
 		{"no kernel", func(c *vm.Config) { c.Kernel = "/no/such/kernel" }, "no such file"},
 		{"disk missing", func(c *vm.Config) { c.Disks[0].Path += "x" }, "no such file"},
@@ -68,20 +124,69 @@ func TestPlanRefuses(t *testing.T) {
 		{"share's path is relative", func(c *vm.Config) { c.Shares[0].Path = "x" }, "absolute"},
 		{"share's file is a path", func(c *vm.Config) { c.Shares[0].File = "../x" }, "not the name of a file"},
 		{"no socket", func(c *vm.Config) { c.NICs[0].File = nil }, "no socket"},
+		{"stream socket", func(c *vm.Config) { c.NICs[0].File = socket(t, unix.SOCK_STREAM) }, "not a datagram socket"},
+		{"file for a socket", func(c *vm.Config) { c.NICs[0].File = os.Stdin }, "not a datagram socket"},
+		{"long command line", func(c *vm.Config) { c.Cmdline = append(c.Cmdline, strings.Repeat("x", maxCmdline)) }, "at most 2047"},
+		{"kernel is no file", func(c *vm.Config) { c.Kernel = t.TempDir() }, "uncompressed"},
+		{"kernel's path is relative", func(c *vm.Config) { c.Kernel = "Image" }, "absolute path"},
+		{"kernel for Intel", func(c *vm.Config) { c.Kernel = kernel(t, "amd64") }, "uncompressed"},
+		{"two mistakes", func(c *vm.Config) { c.CPUs, c.Memory = 0, 1 }, "multiple"},
 	} {
 		t.Run(strings.ReplaceAll(tc.name, " ", "-"), func(t *testing.T) {
 			c := goodConfig(t)
 			tc.change(&c)
-			if _, err := newPlan(c, testLimits); err == nil || !strings.Contains(err.Error(), tc.says) {
+			if _, err := newPlan(c, testHost); err == nil || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("got %v, want %q in it", err, tc.says)
 			}
 		})
 	}
 }
 
-func TestKernelMustBeUncompressed(t *testing.T) {
-	gzip := file(t, "Image.gz", append([]byte{0x1f, 0x8b}, make([]byte, 100)...))
-	if err := checkKernel(gzip, "arm64"); err == nil || !strings.Contains(err.Error(), "uncompressed") {
+// TestRosettaIsRefused wants the reason for it in the error.
+func TestRosettaIsRefused(t *testing.T) {
+	h := testHost
+	h.rosetta = checkRosetta(rosettaNotInstalled, 26)
+	if _, err := newPlan(goodConfig(t), h); err == nil || !strings.Contains(err.Error(), installRosetta) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestKernelForms(t *testing.T) {
+	gzip := file(t, "Image.gz", append([]byte{0x1f, 0x8b}, make([]byte, 4096)...))
+	empty := file(t, "empty", nil)
+	for arch := range kernels {
+		if err := checkKernel(kernel(t, arch), arch); err != nil {
+			t.Errorf("%s: %v", arch, err)
+		}
+		for _, path := range []string{gzip, empty} {
+			if err := checkKernel(path, arch); err == nil || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s for %s: %v", path, arch, err)
+			}
+		}
+	}
+	if err := checkKernel(file(t, "vmlinux", append([]byte("\x7fELF"), make([]byte, 64)...)), "amd64"); err != nil {
+		t.Errorf("vmlinux: %v", err)
+	}
+}
+
+// TestDuplicate wants a descriptor that outlives its original and that no
+// program inherits.
+func TestDuplicate(t *testing.T) {
+	original := socket(t, unix.SOCK_DGRAM)
+	f, err := duplicate(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	original.Close()
+	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if flags&unix.FD_CLOEXEC == 0 {
+		t.Error("it is inherited")
+	}
+	if _, err := duplicate(original); err == nil {
+		t.Error("a closed file was duplicated")
 	}
 }

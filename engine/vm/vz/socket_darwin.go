@@ -8,8 +8,8 @@ import (
 	"os"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/Code-Hex/vz/v3"
 	"github.com/ebitengine/purego"
@@ -24,12 +24,8 @@ import (
 // never wake Accept. Here a descriptor is duplicated and the framework closes
 // its own.
 
-const (
-	// dialPause is between two tries to reach a guest that does not answer yet.
-	dialPause = 20 * time.Millisecond
-	// acceptQueue is how many connections may wait for Accept.
-	acceptQueue = 128
-)
+// acceptQueue is how many connections may wait for Accept.
+const acceptQueue = 128
 
 // socketDevice is a machine's VZVirtioSocketDevice.
 type socketDevice struct {
@@ -37,8 +33,10 @@ type socketDevice struct {
 	device objc.ID
 	queue  uintptr // the machine's serial dispatch queue
 	gone   <-chan struct{}
+	up     atomic.Bool // there has been a connection
 
 	mu        sync.Mutex
+	closed    bool
 	listeners map[uint32]*listener
 }
 
@@ -105,29 +103,26 @@ var delegates sync.Map // objc.ID -> *listener
 
 // shouldAccept is called by the framework on the machine's queue.
 func shouldAccept(self objc.ID, _ objc.SEL, _, connection, _ objc.ID) bool {
-	l, ok := delegates.Load(self)
+	v, ok := delegates.Load(self)
 	if !ok {
 		return false
 	}
+	l := v.(*listener)
 	c, err := take(connection)
 	if err != nil {
 		return false
 	}
-	return l.(*listener).offer(c)
+	l.s.up.Store(true)
+	return l.offer(c)
 }
 
 // take duplicates a VZVirtioSocketConnection's descriptor and closes the
 // object's own.
 func take(connection objc.ID) (vm.Conn, error) {
-	syscall.ForkLock.RLock()
-	fd, err := syscall.Dup(int(objc.Send[int32](connection, objc.RegisterName("fileDescriptor"))))
-	if err == nil {
-		syscall.CloseOnExec(fd)
-	}
-	syscall.ForkLock.RUnlock()
+	fd, err := duplicateFD(int(objc.Send[int32](connection, objc.RegisterName("fileDescriptor"))))
 	connection.Send(objc.RegisterName("close"))
 	if err != nil {
-		return nil, os.NewSyscallError("dup", err)
+		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), "vsock")
 	defer f.Close()
@@ -143,35 +138,17 @@ func take(connection objc.ID) (vm.Conn, error) {
 	return u, nil
 }
 
-// onQueue runs f on the machine's queue, where the framework wants all calls.
+// onQueue has f run on the machine's queue, where the framework wants all calls,
+// after what was put there before. It is not waited for: a queue that is stuck
+// must not hold up who comes with a context.
 func (s *socketDevice) onQueue(f func()) {
-	done := make(chan struct{})
-	block := objc.NewBlock(func(objc.Block) {
-		f()
-		close(done)
-	})
-	defer block.Release()
+	block := objc.NewBlock(func(objc.Block) { f() })
 	dispatchAsync(s.queue, block)
-	<-done
+	block.Release() // the queue has its own reference
 }
 
-// dial connects to a port of the guest. The framework refuses while the
-// guest's driver is not up and where nobody listens, without telling which.
-func (s *socketDevice) dial(ctx context.Context, port uint32) (vm.Conn, error) {
-	for {
-		c, err := s.connect(ctx, port)
-		if err == nil {
-			return c, nil
-		}
-		select {
-		case <-s.gone:
-			return nil, fmt.Errorf("dial port %d of the guest: %w", port, net.ErrClosed)
-		case <-ctx.Done():
-			return nil, fmt.Errorf("dial port %d of the guest: %w (%w)", port, context.Cause(ctx), err)
-		case <-time.After(dialPause):
-		}
-	}
-}
+// guest is what there is to dial.
+func (s *socketDevice) guest() guest { return guest{up: s.up.Load, gone: s.gone, connect: s.connect} }
 
 func (s *socketDevice) connect(ctx context.Context, port uint32) (vm.Conn, error) {
 	type result struct {
@@ -181,22 +158,24 @@ func (s *socketDevice) connect(ctx context.Context, port uint32) (vm.Conn, error
 	results := make(chan result, 1)
 	handler := objc.NewBlock(func(_ objc.Block, connection, failure objc.ID) {
 		if connection == 0 {
-			results <- result{nil, errors.New(describe(failure))}
+			results <- result{nil, describe(failure)}
 			return
 		}
+		s.up.Store(true)
 		c, err := take(connection)
 		results <- result{c, err}
 	})
-	s.onQueue(func() { s.device.Send(objc.RegisterName("connectToPort:completionHandler:"), port, handler) })
+	s.onQueue(func() {
+		s.device.Send(objc.RegisterName("connectToPort:completionHandler:"), port, handler)
+		handler.Release() // the framework has its own reference
+	})
 	select {
 	case r := <-results:
-		handler.Release()
 		return r.conn, r.err
 	case <-ctx.Done():
 	case <-s.gone:
 	}
 	go func() { // the answer may come late
-		defer handler.Release()
 		select {
 		case r := <-results:
 			if r.conn != nil {
@@ -211,12 +190,17 @@ func (s *socketDevice) connect(ctx context.Context, port uint32) (vm.Conn, error
 	return nil, net.ErrClosed
 }
 
-// describe returns an NSError's text.
-func describe(failure objc.ID) string {
-	if failure == 0 {
-		return "connection refused"
+// describe returns an NSError as an error.
+func describe(e objc.ID) error {
+	if e == 0 {
+		return errors.New("the framework does not say why")
 	}
-	return objc.Send[string](failure.Send(objc.RegisterName("localizedDescription")), objc.RegisterName("UTF8String"))
+	text := func(s objc.ID) string { return objc.Send[string](s, objc.RegisterName("UTF8String")) }
+	return failure{
+		domain: text(e.Send(objc.RegisterName("domain"))),
+		code:   objc.Send[int](e, objc.RegisterName("code")),
+		text:   text(e.Send(objc.RegisterName("localizedDescription"))),
+	}
 }
 
 // listener accepts the guest's connections to one port of the host.
@@ -226,17 +210,17 @@ type listener struct {
 	object   objc.ID // VZVirtioSocketListener
 	delegate objc.ID // the object above holds it weakly
 	queue    chan vm.Conn
-	closed   chan struct{}
-	once     sync.Once
+
+	mu     sync.Mutex // guards the sending end of queue
+	ended  bool
+	closed chan struct{}
 }
 
 func (s *socketDevice) listen(port uint32) (net.Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case <-s.gone:
+	if s.closed {
 		return nil, fmt.Errorf("listen on vsock port %d: %w", port, net.ErrClosed)
-	default:
 	}
 	if s.listeners[port] != nil {
 		return nil, fmt.Errorf("listen on vsock port %d: %w", port, syscall.EADDRINUSE)
@@ -252,11 +236,14 @@ func (s *socketDevice) listen(port uint32) (net.Listener, error) {
 
 // offer queues a connection for Accept.
 func (l *listener) offer(c vm.Conn) bool {
-	select {
-	case <-l.closed:
-	case l.queue <- c:
-		return true
-	default:
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		select {
+		case l.queue <- c:
+			return true
+		default:
+		}
 	}
 	c.Close()
 	return false
@@ -267,7 +254,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.queue:
 		return c, nil
-	case <-l.closed:
+	case <-l.closed: // end closes what is still queued
 		return nil, fmt.Errorf("accept on vsock port %d: %w", l.port, net.ErrClosed)
 	}
 }
@@ -275,29 +262,38 @@ func (l *listener) Accept() (net.Conn, error) {
 // Close implements net.Listener.
 func (l *listener) Close() error {
 	l.s.mu.Lock()
-	delete(l.s.listeners, l.port)
+	mine := l.s.listeners[l.port] == l
+	if mine {
+		delete(l.s.listeners, l.port)
+	}
 	l.s.mu.Unlock()
-	l.end()
+	if mine {
+		l.end()
+	}
 	return nil
 }
 
-// end wakes Accept and takes the listener off its device.
+// end wakes Accept and takes the listener, which is no longer among its
+// device's, off the device.
 func (l *listener) end() {
-	l.once.Do(func() {
-		close(l.closed)
-		l.s.onQueue(func() { l.s.device.Send(objc.RegisterName("removeSocketListenerForPort:"), l.port) })
-		delegates.Delete(l.delegate)
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	close(l.closed)
+	delegates.Delete(l.delegate)
+	l.s.onQueue(func() {
+		l.s.device.Send(objc.RegisterName("removeSocketListenerForPort:"), l.port)
 		l.object.Send(objc.RegisterName("release"))
 		l.delegate.Send(objc.RegisterName("release"))
-		for {
-			select {
-			case c := <-l.queue:
-				c.Close()
-			default:
-				return
-			}
-		}
 	})
+	for {
+		select {
+		case c := <-l.queue:
+			c.Close()
+		default:
+			return
+		}
+	}
 }
 
 // Addr implements net.Listener.
@@ -307,7 +303,7 @@ func (l *listener) Addr() net.Addr { return address{vm.HostCID, l.port} }
 func (s *socketDevice) close() {
 	s.mu.Lock()
 	all := s.listeners
-	s.listeners = map[uint32]*listener{}
+	s.listeners, s.closed = map[uint32]*listener{}, true
 	s.mu.Unlock()
 	for _, l := range all {
 		l.end()

@@ -1,0 +1,29 @@
+package vz
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/engine/vm/vmtest"
+)
+
+// TestConformance needs a Mac, a kernel and the entitlement:
+// go test -exec packaging/macos/signed.sh.
+func TestConformance(t *testing.T) {
+	vmtest.Run(t, vmtest.Subject{
+		Driver: func(t *testing.T) vm.Driver {
+			d, err := New(Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		},
+		Arch:   runtime.GOARCH,
+		Kernel: vmtest.Kernel(t, "SKERRY_TEST_KERNEL"),
+		// vz v3.7.1 makes three channels for each machine, each with a goroutine,
+		// and closes none.
+		Keeps:     3,
+		Collected: true,
+	})
+}

@@ -1,0 +1,281 @@
+package vz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/Code-Hex/vz/v3"
+
+	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/engine/vm/console"
+)
+
+const (
+	// startTimeout is how long the framework may take to set a machine up.
+	startTimeout = 30 * time.Second
+	// commandTimeout is how long it may take to pause or resume a machine.
+	commandTimeout = 10 * time.Second
+	// stopTimeout is how long it may take to end a machine.
+	stopTimeout = 10 * time.Second
+	// stopPause is between two tries to end a machine that is on its way from one
+	// state to another.
+	stopPause = 10 * time.Millisecond
+	// panicGrace is how long a kernel that has panicked may go on to say why. It
+	// resets the machine after a second.
+	panicGrace = 200 * time.Millisecond
+	// idleGrace is how long the end of a machine waits for more of its console.
+	idleGrace = 100 * time.Millisecond
+	// consoleGrace is how long it waits for a slow console writer.
+	consoleGrace = 2 * time.Second
+)
+
+// machine is one virtual machine of the framework.
+type machine struct {
+	name     string
+	log      *slog.Logger
+	life     *life
+	vm       *vz.VirtualMachine // must stay reachable: its finalizer ends the machine
+	sockets  *socketDevice
+	output   *os.File // the end of the console's pipe that is read
+	console  *console.Console
+	held     []*os.File // what the framework uses without a copy of its own
+	commands sync.Mutex // one Pause, Resume or Stop at a time
+}
+
+var _ vm.Machine = (*machine)(nil)
+
+func newMachine(c vm.Config, p plan, log *slog.Logger) (*machine, error) {
+	config, output, held, err := configure(p)
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{name: c.Name, log: log, life: newLife(), output: output, held: held}
+	if m.vm, err = vz.NewVirtualMachine(config); err != nil {
+		closeAll(append(held, output))
+		return nil, explain(err)
+	}
+	if m.sockets, err = newSocketDevice(m.vm, m.life.done); err != nil {
+		closeAll(append(held, output))
+		return nil, err
+	}
+	m.console = console.Carry(output, c.Console)
+	go m.watch()
+	return m, nil
+}
+
+// watch ends the machine when it has ended by itself, or its kernel has
+// panicked. It is the only reader of the state channel, which hands each state
+// to one reader alone and is never closed.
+func (m *machine) watch() {
+	states, panicked := m.vm.StateChangedNotify(), m.console.Panicked()
+	var over <-chan time.Time
+	for {
+		select {
+		case s := <-states:
+			switch s {
+			case vz.VirtualMachineStateStopped:
+				m.finish(false)
+			case vz.VirtualMachineStateError:
+				m.finish(true)
+			}
+		case <-panicked:
+			panicked, over = nil, time.After(panicGrace)
+		case <-over:
+			if err := m.halt(context.Background()); err != nil {
+				m.log.Error("end a machine that has panicked", "error", err)
+			}
+		case <-m.life.done:
+			return
+		}
+	}
+}
+
+// finish releases what a machine has that has ended.
+func (m *machine) finish(failed bool) {
+	m.release(closeAll, func() error { return ending{failed: failed, panic: m.console.Panic(), last: m.console.Last()}.err() })
+}
+
+// abandoned are the files of machines that the framework has not ended. To close
+// a descriptor under one would have it use whatever gets that number next.
+var abandoned sync.Map // *vz.VirtualMachine -> []*os.File
+
+// abandon keeps files open that a machine may still use.
+func (m *machine) abandon(files []*os.File) { abandoned.Store(m.vm, files) }
+
+// release gives back what the machine has, once: the files that the framework
+// holds with letGo. The reason of the end is asked for when the console has been
+// read.
+func (m *machine) release(letGo func([]*os.File), reason func() error) {
+	if !m.life.end() {
+		return
+	}
+	letGo(m.held)
+	m.sockets.close()
+	// What the machine printed is in the pipe; whoever else has its other end
+	// may keep it open.
+	m.output.SetReadDeadline(time.Now().Add(idleGrace))
+	select {
+	case <-m.console.Done():
+	case <-time.After(consoleGrace):
+	}
+	if err := reason(); err != nil {
+		m.life.over(m.wrap(err))
+	} else {
+		m.life.over(nil)
+	}
+}
+
+// Start implements vm.Machine.
+func (m *machine) Start(ctx context.Context) error {
+	if err := m.life.begin(); err != nil {
+		return m.wrap(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the framework has not started it in %v", startTimeout))
+	defer cancel()
+	if ctx.Err() != nil {
+		return m.fail(closeAll, context.Cause(ctx))
+	}
+	err := call(ctx, func() error { return m.vm.Start() })
+	switch {
+	case err == nil && !m.life.isStopping():
+		return nil
+	case err == nil:
+		err = errStopped
+	case ctx.Err() == nil:
+		return m.fail(closeAll, err) // the framework has tried
+	}
+	// It runs, or may come to.
+	if herr := m.halt(context.WithoutCancel(ctx)); herr != nil {
+		m.log.Error("end a machine whose start has failed", "error", herr)
+		return m.fail(m.abandon, err)
+	}
+	return m.fail(closeAll, err)
+}
+
+// fail ends a machine whose start has failed.
+func (m *machine) fail(letGo func([]*os.File), err error) error {
+	err = fmt.Errorf("start: %w", err)
+	m.release(letGo, func() error { return err })
+	<-m.life.done
+	return m.wrap(err)
+}
+
+// call runs one of vz's functions, which know no context. A late result is not
+// waited for.
+func call(ctx context.Context, f func() error) error {
+	result := make(chan error, 1)
+	go func() { result <- f() }()
+	select {
+	case err := <-result:
+		if err != nil {
+			return explain(err)
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Pause implements vm.Machine.
+func (m *machine) Pause(ctx context.Context) error { return m.command(ctx, "pause", m.vm.Pause) }
+
+// Resume implements vm.Machine.
+func (m *machine) Resume(ctx context.Context) error { return m.command(ctx, "resume", m.vm.Resume) }
+
+func (m *machine) command(ctx context.Context, name string, f func() error) error {
+	m.commands.Lock()
+	defer m.commands.Unlock()
+	if err := m.life.up(); err != nil {
+		return m.wrap(fmt.Errorf("%s: %w", name, err))
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, fmt.Errorf("the framework has not done it in %v", commandTimeout))
+	defer cancel()
+	if err := call(ctx, f); err != nil {
+		return m.wrap(fmt.Errorf("%s: %w", name, err))
+	}
+	return nil
+}
+
+// Stop implements vm.Machine.
+func (m *machine) Stop(ctx context.Context) error {
+	if !m.life.stop() {
+		m.release(closeAll, func() error { return nil })
+	} else if err := m.halt(ctx); err != nil {
+		return m.wrap(fmt.Errorf("stop: %w", err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	select {
+	case <-m.life.done:
+		return nil
+	case <-ctx.Done():
+		return m.wrap(fmt.Errorf("stop: %w", context.Cause(ctx)))
+	}
+}
+
+// halt ends a started machine as pulling the plug does. There is no asking
+// before: who wants that asks the guest's agent, and nothing in the guest listens
+// to the power button that the framework could press (requestStop). While a
+// machine starts or changes its state the framework refuses; it is asked again
+// until the machine has ended.
+func (m *machine) halt(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, stopTimeout, fmt.Errorf("the framework has not ended it in %v", stopTimeout))
+	defer cancel()
+	m.commands.Lock()
+	defer m.commands.Unlock()
+	for {
+		select {
+		case <-m.life.done:
+			return nil
+		default:
+		}
+		err := call(ctx, m.vm.Stop)
+		if err == nil {
+			m.finish(false)
+			return nil
+		}
+		var why failure
+		if !errors.As(err, &why) || !why.transient() {
+			return err
+		}
+		select {
+		case <-m.life.done:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-time.After(stopPause):
+		}
+	}
+}
+
+// Done implements vm.Machine.
+func (m *machine) Done() <-chan struct{} { return m.life.done }
+
+// Err implements vm.Machine.
+func (m *machine) Err() error { return m.life.reason() }
+
+// Listen implements vm.Machine.
+func (m *machine) Listen(port uint32) (net.Listener, error) {
+	l, err := m.sockets.listen(port)
+	if err != nil {
+		return nil, m.wrap(err)
+	}
+	return l, nil
+}
+
+// Dial implements vm.Machine.
+func (m *machine) Dial(ctx context.Context, port uint32) (vm.Conn, error) {
+	c, err := m.sockets.guest().dial(ctx, port)
+	if err != nil {
+		return nil, m.wrap(err)
+	}
+	return c, nil
+}
+
+func (m *machine) wrap(err error) error { return fmt.Errorf("machine %s: %w", m.name, err) }

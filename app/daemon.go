@@ -42,6 +42,8 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 		defer cancel()
 		err = errors.Join(err, e.Close(cctx))
 	}()
+	reportFindings(ctx, e, log)
+	followPower(e, log)
 	listener, err := api.Listen(o.Home.Socket())
 	if err != nil {
 		return err
@@ -99,4 +101,15 @@ func openEngine(ctx context.Context, o cli.AppOptions, s skerryfile.Settings, lo
 		return nil, fmt.Errorf("open the engine: %w", err)
 	}
 	return e, nil
+}
+
+// reportFindings says what is wrong with this host, above all that the program
+// is not signed as macOS wants it: without that no container starts. The app
+// runs all the same, so that "skerry doctor" has somebody to ask.
+func reportFindings(ctx context.Context, e *engine.Engine, log *slog.Logger) {
+	for _, f := range e.Check(ctx) {
+		if !f.OK {
+			log.Warn("this host lacks something", "what", f.Subject, "found", f.Detail, "fix", f.Fix)
+		}
+	}
 }

@@ -34,13 +34,7 @@ func (e *Engine) keepTime() {
 // waiting for it. It is for when this host has woken; every half a minute it
 // happens by itself.
 func (e *Engine) SetClocks() {
-	set := map[*machine]bool{} // containers of a pod share one
-	for _, c := range e.Containers() {
-		r := c.liveRun()
-		if r == nil || c.Snapshot().State.Status != StatusRunning || set[r.machine] {
-			continue
-		}
-		set[r.machine] = true
+	for _, r := range e.runningMachines() {
 		go func() {
 			ctx, cancel := context.WithTimeout(r.ctx, clockTimeout)
 			defer cancel()
@@ -49,4 +43,18 @@ func (e *Engine) SetClocks() {
 			}
 		}()
 	}
+}
+
+// runningMachines returns one run in each machine that has containers which run.
+func (e *Engine) runningMachines() (runs []*run) {
+	seen := map[*machine]bool{} // containers of a pod share one
+	for _, c := range e.Containers() {
+		r := c.liveRun()
+		if r == nil || c.Snapshot().State.Status != StatusRunning || seen[r.machine] {
+			continue
+		}
+		seen[r.machine] = true
+		runs = append(runs, r)
+	}
+	return runs
 }

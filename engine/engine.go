@@ -69,6 +69,7 @@ type Engine struct {
 	pulls     pulls
 	pods      pods
 	filters   filters
+	sleepers  sleepers
 
 	// life ends when Close is called.
 	life    context.Context

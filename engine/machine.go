@@ -238,9 +238,7 @@ func (m *machine) pullPlug() {
 
 // ended tells whether the machine has ended by itself, and why.
 func (m *machine) ended() (bool, error) {
-	select {
-	case <-m.vm.Done():
-	default:
+	if !m.over() {
 		return false, nil
 	}
 	err := m.vm.Err()
@@ -248,4 +246,14 @@ func (m *machine) ended() (bool, error) {
 		err = errors.New("it was powered off from inside")
 	}
 	return true, fmt.Errorf("the container's machine ended: %w", err)
+}
+
+// over tells whether it has.
+func (m *machine) over() bool {
+	select {
+	case <-m.vm.Done():
+		return true
+	default:
+		return false
+	}
 }

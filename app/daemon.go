@@ -12,15 +12,19 @@ import (
 	"github.com/skerry-app/skerry/app/api"
 	"github.com/skerry-app/skerry/app/cli"
 	"github.com/skerry-app/skerry/app/menu"
+	"github.com/skerry-app/skerry/app/power"
 	"github.com/skerry-app/skerry/app/project"
 	"github.com/skerry-app/skerry/app/project/skerryfile"
-	"github.com/skerry-app/skerry/app/wake"
 	"github.com/skerry-app/skerry/engine"
 )
 
 // closeTimeout bounds how long all containers together may take to stop when
 // the app ends.
 const closeTimeout = 30 * time.Second
+
+// sleepTimeout bounds how long all machines together may take to pause before
+// the computer sleeps, and to go on. macOS waits for 30 seconds.
+const sleepTimeout = 10 * time.Second
 
 // runApp is the app: it owns the engine and serves the API until ctx ends or a
 // client asks it to quit. Then all containers are stopped.
@@ -43,7 +47,6 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 		err = errors.Join(err, e.Close(cctx))
 	}()
 	reportFindings(ctx, e, log)
-	followPower(e, log)
 	listener, err := api.Listen(o.Home.Socket())
 	if err != nil {
 		return err
@@ -55,7 +58,7 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	defer background.Wait()
 	defer quit()
 	background.Go(func() { t.projects.Run(ctx) })
-	background.Go(func() { wake.Watch(ctx, e.SetClocks, log) })
+	background.Go(func() { power.Watch(ctx, onSleep(e), log) })
 	server := api.New(e, api.Options{Version: version, Projects: t.projects, Quit: quit, Log: log})
 	log.Info("ready", "socket", o.Home.Socket(), "driver", e.Info().Driver)
 	if !o.Headless {
@@ -101,6 +104,18 @@ func openEngine(ctx context.Context, o cli.AppOptions, s skerryfile.Settings, lo
 		return nil, fmt.Errorf("open the engine: %w", err)
 	}
 	return e, nil
+}
+
+// onSleep has machines sleep and wake with the computer.
+func onSleep(e *engine.Engine) power.Handler {
+	bounded := func(do func(context.Context)) func() {
+		return func() {
+			ctx, cancel := context.WithTimeout(context.Background(), sleepTimeout)
+			defer cancel()
+			do(ctx)
+		}
+	}
+	return power.Handler{Sleep: bounded(e.Suspend), Wake: bounded(e.Wake)}
 }
 
 // reportFindings says what is wrong with this host, above all that the program

@@ -1,4 +1,4 @@
-package wake
+package power
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 // watch follows systemd-logind (org.freedesktop.login1(5)), which says true before
 // the computer sleeps and false after it has woken.
-func watch(ctx context.Context, woken func(), log *slog.Logger) {
+func watch(ctx context.Context, h Handler, log *slog.Logger) {
 	bus, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
 	if err != nil {
 		log.Debug("waking from sleep is not noticed at once", "error", err)
@@ -33,7 +33,7 @@ func watch(ctx context.Context, woken func(), log *slog.Logger) {
 			}
 			if len(s.Body) == 1 && s.Body[0] == false {
 				log.Info("the computer has woken")
-				woken()
+				h.Wake()
 			}
 		}
 	}

@@ -46,7 +46,6 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 		defer cancel()
 		err = errors.Join(err, e.Close(cctx))
 	}()
-	reportFindings(ctx, e, log)
 	listener, err := api.Listen(o.Home.Socket())
 	if err != nil {
 		return err
@@ -57,6 +56,7 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer quit()
+	background.Go(func() { reportFindings(ctx, e, log) })
 	background.Go(func() { t.projects.Run(ctx) })
 	background.Go(func() { power.Watch(ctx, onSleep(e), log) })
 	server := api.New(e, api.Options{Version: version, Projects: t.projects, Quit: quit, Log: log})

@@ -42,8 +42,24 @@ type tray struct {
 func (t *tray) run(ctx context.Context) {
 	var work sync.WaitGroup
 	work.Go(func() { t.watch(ctx) })
-	menu.Run(ctx, menu.Options{Snapshot: t.snapshot, Changed: t.changed, Opened: func() { t.look(ctx) }, Do: t.do, Log: t.log})
+	menu.Run(ctx, menu.Options{Snapshot: t.snapshot, Changed: t.changed, Opened: func() { t.look(ctx) }, Do: t.do,
+		Terminate: t.terminate, Log: t.log})
 	work.Wait()
+}
+
+// terminateTimeout is how long containers may take to stop when the user logs
+// out. A program that takes longer keeps the Mac from shutting down.
+const terminateTimeout = 5 * time.Second
+
+// terminate stops the containers because the process is about to be gone.
+// Nothing else that is done at the app's end will be.
+func (t *tray) terminate() {
+	t.quit()
+	ctx, cancel := context.WithTimeout(context.Background(), terminateTimeout)
+	defer cancel()
+	if err := t.engine.Close(ctx); err != nil {
+		t.log.Error("stop containers at the end of the session", "error", err)
+	}
 }
 
 // watch passes on that there were events. One who fell behind starts again.

@@ -26,8 +26,11 @@ type Options struct {
 	// at then, and not before.
 	Opened func()
 	// Do carries out a click, in a goroutine of its own.
-	Do  func(context.Context, Action) error
-	Log *slog.Logger
+	Do func(context.Context, Action) error
+	// Terminate is called when the desktop ends the program, by logging out for
+	// example. On macOS the process is gone when it returns.
+	Terminate func()
+	Log       *slog.Logger
 }
 
 // Run shows the menu until ctx ends, once in a process and on macOS in the main
@@ -45,7 +48,11 @@ func Run(ctx context.Context, o Options) {
 			t.follow(ctx)
 		})
 		work.Go(func() { t.watchOpening(ctx) })
-	}, nil)
+	}, func() {
+		if ctx.Err() == nil { // else the program ends by itself
+			o.Terminate()
+		}
+	})
 	work.Wait()
 	t.actions.Wait()
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -23,23 +24,22 @@ func (e *Engine) keepTime() {
 	for {
 		select {
 		case <-tick.C:
-			e.SetClocks()
+			e.setClocks(slog.LevelDebug)
 		case <-e.life.Done():
 			return
 		}
 	}
 }
 
-// SetClocks sets the clocks of all running machines that are wrong, without
-// waiting for it. It is for when this host has woken; every half a minute it
-// happens by itself.
-func (e *Engine) SetClocks() {
+// setClocks sets the clocks of all running machines that are wrong, without
+// waiting for it. Level is how much it is worth knowing that a guest does not.
+func (e *Engine) setClocks(level slog.Level) {
 	for _, r := range e.runningMachines() {
 		go func() {
 			ctx, cancel := context.WithTimeout(r.ctx, clockTimeout)
 			defer cancel()
 			if err := r.machine.client.SetTime(ctx, time.Now(), clockTolerance); err != nil && r.ctx.Err() == nil {
-				r.log.Debug("set the guest's clock", "error", err)
+				r.log.Log(ctx, level, "the guest does not set its clock", "error", err)
 			}
 		}()
 	}

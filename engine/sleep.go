@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 )
 
@@ -24,10 +25,11 @@ func (e *Engine) Suspend(ctx context.Context) {
 }
 
 // Wake lets machines go on that Suspend has paused and sets all clocks, which
-// have stood still. It returns when the machines run or ctx ends.
+// have stood still. It returns when the machines run or ctx ends; a guest that
+// has not got over the sleep shows by not setting its clock.
 func (e *Engine) Wake(ctx context.Context) {
 	e.sleepers.resume(ctx)
-	e.SetClocks()
+	e.setClocks(slog.LevelWarn)
 }
 
 func (s *sleepers) pause(ctx context.Context, machines []*machine) {

@@ -19,7 +19,6 @@ var (
 	errStarted = errors.New("the machine has been started before")
 	errEnded   = errors.New("the machine has ended")
 	errNotUp   = errors.New("the machine is not running")
-	errStopped = errors.New("the machine was stopped")
 )
 
 // life decides who may start, use and end a machine, whatever asks for it at

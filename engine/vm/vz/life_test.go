@@ -44,11 +44,22 @@ func TestOneEnds(t *testing.T) {
 	}
 	l = newLife()
 	l.begin()
-	if !l.stop() || !l.stop() {
-		t.Error("a machine that was started has nothing to stop")
+	if l.isStopping() {
+		t.Error("nobody has stopped it")
 	}
-	if !l.end() || l.end() {
-		t.Error("not exactly one caller ends the machine")
+	for range 2 {
+		if !l.stop() {
+			t.Error("a machine that was started has nothing to stop")
+		}
+	}
+	if !l.isStopping() {
+		t.Error("it is to stop and does not know")
+	}
+	if !l.end() {
+		t.Error("the first caller does not end it")
+	}
+	if l.end() {
+		t.Error("a second caller ends it")
 	}
 }
 

@@ -35,6 +35,8 @@ const (
 	consoleGrace = 2 * time.Second
 )
 
+var errStopped = errors.New("the machine was stopped")
+
 // machine is one virtual machine of the framework.
 type machine struct {
 	name     string

@@ -156,9 +156,9 @@ func (s *socketDevice) connect(ctx context.Context, port uint32) (vm.Conn, error
 		err  error
 	}
 	results := make(chan result, 1)
-	handler := objc.NewBlock(func(_ objc.Block, connection, failure objc.ID) {
+	handler := objc.NewBlock(func(_ objc.Block, connection, e objc.ID) {
 		if connection == 0 {
-			results <- result{nil, describe(failure)}
+			results <- result{nil, describe(e)}
 			return
 		}
 		s.up.Store(true)
@@ -262,19 +262,16 @@ func (l *listener) Accept() (net.Conn, error) {
 // Close implements net.Listener.
 func (l *listener) Close() error {
 	l.s.mu.Lock()
-	mine := l.s.listeners[l.port] == l
-	if mine {
+	defer l.s.mu.Unlock()
+	if l.s.listeners[l.port] == l {
 		delete(l.s.listeners, l.port)
-	}
-	l.s.mu.Unlock()
-	if mine {
 		l.end()
 	}
 	return nil
 }
 
-// end wakes Accept and takes the listener, which is no longer among its
-// device's, off the device.
+// end wakes Accept and takes the listener off its device, once. The device's lock
+// is held, so that who listens on the port next comes after that.
 func (l *listener) end() {
 	l.mu.Lock()
 	l.ended = true
@@ -302,10 +299,10 @@ func (l *listener) Addr() net.Addr { return address{vm.HostCID, l.port} }
 // close ends all listeners with the machine.
 func (s *socketDevice) close() {
 	s.mu.Lock()
-	all := s.listeners
-	s.listeners, s.closed = map[uint32]*listener{}, true
-	s.mu.Unlock()
-	for _, l := range all {
+	defer s.mu.Unlock()
+	s.closed = true
+	for port, l := range s.listeners {
+		delete(s.listeners, port)
 		l.end()
 	}
 }

@@ -106,6 +106,9 @@ func TestEntitlements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if strings.Contains(string(text), "<!--") {
+		t.Error("entitlements.plist has a comment, which codesign calls a syntax error")
+	}
 	entitlements := map[string]any{}
 	if _, err := plist.Unmarshal(text, &entitlements); err != nil {
 		t.Fatal(err)

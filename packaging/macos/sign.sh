@@ -6,6 +6,9 @@
 set -euo pipefail
 [ $# = 1 ] || { echo "usage: sign.sh Skerry.app" >&2; exit 2; }
 app=$1
+# Virtualization.framework asks for one entitlement, com.apple.security.virtualization, and for nothing else.
+# (com.apple.vm.networking, for bridged networks, is restricted: a program that carries it without Apple's leave is
+# killed at its start.) The file has no comment: codesign's parser takes none, though plutil does.
 entitlements=$(dirname "$0")/../../entitlements.plist
 
 flags=(--force --options runtime --entitlements "$entitlements" --sign "${SIGN_IDENTITY:--}")

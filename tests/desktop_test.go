@@ -205,7 +205,9 @@ command = ["sh", "-c", "until test -e /die; do sleep 0.1; done; rm /die; exit 3"
 	d.write(t, "clipboard", testImage+"\n")
 	m.open()
 	m.click("Images...", "Pull localhost:...")
-	a.eventually("the image is here", func() error { return has(a.ok("skerry", "images", "--format", "{{.Repository}}"), strings.TrimSuffix(testImage, ":latest")+"\n") })
+	a.eventually("the image is here", func() error {
+		return has(a.ok("skerry", "images", "--format", "{{.Repository}}"), strings.TrimSuffix(testImage, ":latest")+"\n")
+	})
 	m.click("shop, stopped", "Remove Project…", "Remove Its 2 Containers, Keep Its Volumes")
 	m.has("No containers")
 	m.click("Images...", "Remove Unused...", "Remove 1 Image")

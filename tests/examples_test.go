@@ -95,18 +95,18 @@ set -e
 [ "$1" = postgres ] || exec "$@"
 export PGDATA=/var/lib/postgresql/data/pg
 if [ ! -s $PGDATA/PG_VERSION ]; then
-	echo "$POSTGRES_PASSWORD" > /run/password
-	chown -R postgres /run /var/lib/postgresql
-	setpriv --reuid=postgres --regid=postgres --clear-groups initdb --auth=scram-sha-256 --pwfile=/run/password --no-sync
+	echo "$POSTGRES_PASSWORD" > /tmp/password
+	chown -R postgres /tmp/password /var/lib/postgresql
+	setpriv --reuid=postgres --regid=postgres --clear-groups initdb --auth=scram-sha-256 --pwfile=/tmp/password --no-sync
 	echo "host all all all scram-sha-256" >> $PGDATA/pg_hba.conf
 fi
-exec setpriv --reuid=postgres --regid=postgres --clear-groups postgres -c listen_addresses='*' -c unix_socket_directories=/run
+exec setpriv --reuid=postgres --regid=postgres --clear-groups postgres -c listen_addresses='*' -c unix_socket_directories=/tmp
 `
 	files := []registrytest.File{
 		{Name: bin + "/sh", Type: tar.TypeSymlink, Link: "dash"},
 		{Name: "etc/passwd", Body: []byte("root:x:0:0:root:/root:/bin/sh\npostgres:x:999:999::/var/lib/postgresql:/bin/sh\n")},
 		{Name: "etc/group", Body: []byte("root:x:0:\npostgres:x:999:\n")},
-		{Name: "var/lib/postgresql/data/"}, {Name: "usr/local/bin/entrypoint", Body: []byte(entrypoint), Mode: 0o755},
+		{Name: "run/"}, {Name: "tmp/", Mode: 0o1777}, {Name: "var/lib/postgresql/data/"}, {Name: "usr/local/bin/entrypoint", Body: []byte(entrypoint), Mode: 0o755},
 	}
 	for _, name := range []string{"initdb", "postgres", "psql", "pg_isready"} {
 		files = append(files, registrytest.File{Name: "usr/local/bin/" + name, Type: tar.TypeSymlink, Link: path.Join("/", programs, name)})
@@ -115,10 +115,12 @@ exec setpriv --reuid=postgres --regid=postgres --clear-groups postgres -c listen
 	image.Config.Config.Entrypoint = []string{"/usr/local/bin/entrypoint"}
 	image.Config.Config.Cmd = []string{"postgres"}
 	image.Config.Config.Env = []string{"PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	if _, err := image.Push(t.Context(), registryServer.Host, "skerry/postgres", "17"); err != nil {
+	server, err := registrytest.Serve(t.Context(), registrytest.Options{Dir: t.TempDir()}) // too large for one in memory
+	must(t, err)
+	if _, err := image.Push(t.Context(), server.Host, "skerry/postgres", "17"); err != nil {
 		t.Fatal(err)
 	}
-	return registryServer.Host + "/skerry/postgres:17"
+	return server.Host + "/skerry/postgres:17"
 }
 
 var postgresProgram = regexp.MustCompile(`^\./(usr/lib/postgresql/[0-9]+/bin)/postgres$`)

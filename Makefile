@@ -108,6 +108,10 @@ test-foreign: $(MAC_KERNEL) ## put the kernel for the Mac through the driver's t
 	SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,foreign" \
 		go test -run TestConformanceForeign -count=1 ./engine/vm/qemu
 
+screenshots: build ## take pictures of the menu in a real panel, for the README
+	packaging/debian/deps.sh pictures
+	tests/screenshots/shoot.sh bin/skerry app/docs/pictures
+
 race: build ## run the tests of the parts that need no machines under the race detector
 	go test -race ./engine ./engine/logfile ./engine/network ./engine/seccomp ./engine/sharefs ./engine/vhostuser ./registry/... ./ext4/... ./app/...
 
@@ -131,6 +135,9 @@ prove-ext4: ## compare images of the same layers, a whole Debian, with the kerne
 bench-guest: build ## print what an exec takes against a fork in the machine, and what the agent holds after thousands
 	$(TEST_FILES) go test -run '^$$' -bench BenchmarkExec -benchtime 5000x -timeout 60m ./engine/agent
 
+bench-idle: build ## print what the app itself takes while three containers do nothing, for five minutes
+	go run ./tests/benchidle -skerry bin/skerry
+
 bench: bench-start bench-guest bench-ext4 ## measure all that needs nothing from elsewhere
 
 bench-kernel: ## print how fast the kernel boots, against the configuration in PEER_CONFIG
@@ -139,4 +146,4 @@ bench-kernel: ## print how fast the kernel boots, against the configuration in P
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: run stop build app verify-app release-app app-linux deps generate clean test test-files test-foreign race lint acceptance bench bench-start bench-guest bench-ext4 prove-ext4 bench-kernel help
+.PHONY: run stop build app verify-app release-app app-linux deps generate clean test test-files test-foreign race lint screenshots bench-idle acceptance bench bench-start bench-guest bench-ext4 prove-ext4 bench-kernel help

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that are missing for building and running Skerry, and with the argument
 # "test" those that its tests need beside them, with "foreign" those for the other architecture, with "ext4" those to
-# measure and prove file systems with; with "lint" only what looks over scripts. Does nothing, without root, when all
+# measure and prove file systems with, with "pictures" those to take pictures of the menu; with "lint" only what looks
+# over scripts. Does nothing, without root, when all
 # are there.
 set -euo pipefail
 
@@ -20,6 +21,7 @@ test)
 	command -v docker >/dev/null || packages+=(docker-cli)
 	;;
 foreign) packages+=(qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross e2fsprogs) ;;
+pictures) packages+=(xfce4-panel xvfb dbus xdotool imagemagick x11-utils x11-xserver-utils) ;;
 ext4) packages+=(e2fsprogs mmdebstrap isal zstd) ;;
 esac
 

@@ -18,9 +18,13 @@ if [ -z "${IN_SESSION:-}" ]; then # the bus starts xfconfd, which must find this
 fi
 
 trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
-exec 3< <(exec Xvfb -displayfd 1 -screen 0 760x420x24 -nolisten tcp -noreset 2>/dev/null)
-read -r -t 30 number <&3
-export DISPLAY=:$number
+Xvfb -displayfd 3 -screen 0 760x420x24 -nolisten tcp -noreset 3>"$XDG_RUNTIME_DIR/display" 2>/dev/null &
+for _ in $(seq 300); do
+	[ ! -s "$XDG_RUNTIME_DIR/display" ] || break
+	sleep 0.1
+done
+DISPLAY=:$(cat "$XDG_RUNTIME_DIR/display")
+export DISPLAY
 xsetroot -solid '#406080'
 xfce4-panel --disable-wm-check >/dev/null 2>&1 &
 owner=(dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner string:org.kde.StatusNotifierWatcher)

@@ -59,7 +59,13 @@ func (s *Server) inspectContainer(w http.ResponseWriter, r *http.Request) error 
 		return notImplemented("sizes of containers are")
 	}
 	snap := c.Snapshot()
-	return writeJSON(w, http.StatusOK, toInspect(snap, s.imageConfig(snap.ImageID.String())))
+	in := toInspect(snap, s.imageConfig(snap.ImageID.String()))
+	for i, m := range in.Mounts {
+		if v, err := s.engine.Volume(m.Name); m.Name != "" && err == nil {
+			in.Mounts[i].Source = v.Path
+		}
+	}
+	return writeJSON(w, http.StatusOK, in)
 }
 
 // Whatever changes a container is carried through when the client goes away:

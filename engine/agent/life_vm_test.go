@@ -187,3 +187,20 @@ func (g *guest) testLeaks(t *testing.T) {
 		t.Errorf("open files grew from %d to %d, goroutines from %d to %d", files, f, goroutines, g)
 	}
 }
+
+// testFrozenTooLong has nobody thaw a file system: after its time it goes on by
+// itself.
+func (g *guest) testFrozenTooLong(t *testing.T) {
+	ctx := deadline(t)
+	must(t, g.client.FreezeFiles(ctx, "/", 2*time.Second))
+	writer := g.start(t, &api.Process{Args: []string{"sh", "-c", "echo it goes on > /thawed"}}, agent.Stdio{})
+	exit, err := writer.Wait(ctx)
+	must(t, err)
+	if exit.Code != 0 {
+		t.Errorf("the writer: %+v", exit)
+	}
+	g.want(t, "cat /thawed", "it goes on")
+	if err := g.client.ThawFiles(ctx, "/"); err == nil {
+		t.Error("it was still frozen, or is thawed twice")
+	}
+}

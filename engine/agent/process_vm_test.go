@@ -52,6 +52,7 @@ func TestContainer(t *testing.T) {
 		{"list", (*guest).testList},
 		{"signal all", (*guest).testSignalAll},
 		{"leaks", (*guest).testLeaks},
+		{"frozen for too long", (*guest).testFrozenTooLong},
 	} {
 		if !t.Run(test.name, func(t *testing.T) { test.run(g, t) }) && len(g.ended()) > 0 {
 			t.Fatal(g.ended())

@@ -231,6 +231,7 @@ const settingsText = `# What the app should be like; without a key, it is as sai
 # disk = "16g"                   # that a container that does not say may write
 # subnets = ["10.201.0.0/16"]    # that networks take their addresses from
 # terminal = "alacritty -e"      # that Open Terminal uses, on Linux
+# registry_mirrors = { "registry.example.com" = ["mirror.example.com/hub"] }   # asked before it
 # start_at_login = true
 `
 

@@ -40,7 +40,8 @@ type Options struct {
 	Driver    vm.Driver
 	Arch      string // of the machines, as in GOARCH; empty: the host's
 	Defaults  Defaults
-	Subnets   []netip.Prefix // that networks take a /24 of; empty: the network's usual ones
+	Mirrors   map[string][]string // of registries, asked before them: host[:port][/path]
+	Subnets   []netip.Prefix      // that networks take a /24 of; empty: the network's usual ones
 	Log       *slog.Logger
 	Version   string
 }
@@ -106,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 }
 
 func (e *Engine) open(ctx context.Context) (err error) {
-	if e.images, err = registry.Open(e.home.images(), registry.Options{Log: e.log}); err != nil {
+	if e.images, err = registry.Open(e.home.images(), registry.Options{Mirrors: e.options.Mirrors, Log: e.log}); err != nil {
 		return err
 	}
 	if e.disks, err = image.Open(e.home.disks(), e.images); err != nil {

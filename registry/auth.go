@@ -57,7 +57,7 @@ func (s *Store) system(ctx context.Context, repository string, auth *Auth) (sys 
 
 func (s *Store) credentials(repository string, auth *Auth) (sys *types.SystemContext, known bool, err error) {
 	domain, _, _ := strings.Cut(repository, "/")
-	sys = &types.SystemContext{AuthFilePath: s.authFile}
+	sys = &types.SystemContext{AuthFilePath: s.authFile, SystemRegistriesConfPath: s.mirrors}
 	if isLoopback(domain) {
 		sys.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	// config.json. Empty: REGISTRY_AUTH_FILE, or else the places where podman and
 	// docker keep theirs.
 	AuthFile string
+	// Mirrors are asked before the registry that is their key; both are
+	// host[:port][/path].
+	Mirrors map[string][]string
 }
 
 // Store is a directory of images. One process may have it open, once; the
@@ -36,6 +39,7 @@ type Store struct {
 	dir      string
 	log      *slog.Logger
 	authFile string
+	mirrors  string // path of the file that tells of them; empty: there are none
 	patience patience
 
 	mu       sync.Mutex
@@ -72,6 +76,9 @@ func Open(dir string, o Options) (*Store, error) {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			return nil, fmt.Errorf("open image store %s: %w", dir, s.diskError(err))
 		}
+	}
+	if err := s.useMirrors(o.Mirrors); err != nil {
+		return nil, fmt.Errorf("open image store %s: %w", dir, err)
 	}
 	if err := s.readIndex(); err != nil {
 		return nil, fmt.Errorf("open image store %s: %w", dir, err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/distribution/reference"
 	"github.com/google/shlex"
 )
 
@@ -19,8 +20,9 @@ type Settings struct {
 	Memory, Disk int64
 
 	Subnets      []netip.Prefix // that networks take their addresses from
-	Terminal     []string       // command that runs what follows it in a new terminal
-	StartAtLogin *bool          // nil: as it is
+	Mirrors      map[string][]string
+	Terminal     []string // command that runs what follows it in a new terminal
+	StartAtLogin *bool    // nil: as it is
 }
 
 var settingsKeys = []key[Settings]{
@@ -45,7 +47,9 @@ var settingsKeys = []key[Settings]{
 			on := r.boolean(n)
 			s.StartAtLogin = &on
 		}},
-	{name: "registry_mirrors", later: "mirrors of registries are", doc: "Where else to fetch images."},
+	{name: "registry_mirrors", typ: `a table such as { "registry.example.com" = ["mirror.example.com/hub"] }`, def: "none", shape: tableOf(texts),
+		doc:  "Where to look for images before their registry: host[:port][/path].",
+		read: func(r *reader, n *node, s *Settings) { s.Mirrors = r.mirrors(n) }},
 }
 
 // LoadSettings reads the app's settings. A file that does not exist has none.
@@ -78,6 +82,25 @@ func (r *reader) subnets(n *node) []netip.Prefix {
 			continue
 		}
 		all = append(all, subnet.Masked())
+	}
+	return all
+}
+
+func (r *reader) mirrors(n *node) map[string][]string {
+	if !n.isTable() {
+		r.wrong(n)
+		return nil
+	}
+	all := map[string][]string{}
+	for _, registry := range n.keys() {
+		lines, elements := r.strings(n.table[registry])
+		for i, line := range lines {
+			if _, err := reference.ParseNormalizedNamed(line + "/image"); err != nil || line == "" {
+				r.add(elements[i].at, "registry_mirrors: %q must be host[:port][/path], without https://", line)
+				continue
+			}
+			all[registry] = append(all[registry], line)
+		}
 	}
 	return all
 }

@@ -142,6 +142,9 @@ command = ["sh", "-c", "until test -e /die; do sleep 0.1; done; rm /die; exit 3"
 	find("a terminal shows logs", "terminal", "logs -f")
 	m.click("shop, 2 of 2 running", "web, ...", "Open Terminal")
 	find("a terminal opens", "terminal", "exec -it")
+	m.click("shop, 2 of 2 running", "web, ...", "Open in Browser")
+	m.click("shop, 2 of 2 running", "Edit Project File")
+	find("the project file opens", "opened", file)
 	m.click("shop, 2 of 2 running", "Show Folder")
 	find("the folder opens", "opened", project)
 
@@ -186,6 +189,15 @@ command = ["sh", "-c", "until test -e /die; do sleep 0.1; done; rm /die; exit 3"
 	m.has("shop, 2 of 2 running")
 	m.click("shop, 2 of 2 running", "Stop")
 	m.has("shop, stopped")
+
+	a.ok("skerry", "create", "--name", "alone", testImage)
+	m.click("alone, created", "Remove…", "Remove alone and What It Wrote")
+	a.eventually("the container is removed", func() error {
+		if out := a.ok("skerry", "ps", "-a", "--format", "{{.Names}}"); strings.Contains(out, "alone") {
+			return errors.New(out)
+		}
+		return nil
+	})
 
 	// Images: a pull that hangs is cancelled, one that the clipboard names comes.
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

@@ -87,3 +87,23 @@ func TestLogin(t *testing.T) {
 	}
 	a.ok("docker", "push", name)
 }
+
+// TestPruneImages removes what no container was made from, and nothing else.
+func TestPruneImages(t *testing.T) {
+	a := startApp(t)
+	a.ok("skerry", "pull", testImage)
+	a.ok("skerry", "create", "--name", "user", testImage)
+	names := func() string { return a.ok("skerry", "images", "--format", "{{.Repository}}") }
+	a.ok("docker", "image", "prune", "-f", "-a")
+	if names() == "" {
+		t.Fatal("an image that a container uses is gone")
+	}
+	a.ok("skerry", "rm", "user")
+	a.ok("docker", "image", "prune", "-f") // those without a name
+	if names() == "" {
+		t.Fatal("an image with a name is gone")
+	}
+	if out := a.ok("docker", "image", "prune", "-f", "-a"); names() != "" || !strings.Contains(out, "deleted: sha256:") {
+		t.Errorf("prune: %q; there are %q", out, names())
+	}
+}

@@ -92,7 +92,6 @@ func TestMissingFeatures(t *testing.T) {
 		{"POST /v1.50/build/prune", 501, "building images is not implemented yet"},
 		{"POST /images/docker.io/library/a/push", 501, "pushing all tags of an image is not implemented yet"},
 		{"GET /images/search", 501, "searching for images is not implemented yet"},
-		{"POST /images/prune", 200, ""},
 		{"POST /images/prune?filters={%22until%22:[%221h%22]}", 400, "invalid filter 'until'"},
 		{"POST /commit", 501, "making images from containers is not implemented yet"},
 		{"GET /containers/x/archive", 400, "bad parameter: path: cannot be empty"},

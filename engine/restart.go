@@ -63,14 +63,21 @@ func (p RestartPolicy) applies(exit Exit) bool {
 // restarts is what a container's policy has done since somebody started the
 // container.
 type restarts struct {
-	total  int                // restarts
-	inARow int                // those without a stable run between them
-	cancel context.CancelFunc // of the one that is waited for; nil: none is
+	total  int // restarts
+	inARow int // those without a stable run between them
+	next   *pending
 }
 
-// next decides what follows after a run that ended so: a restart after delay,
+// pending is a restart that is waited for, or under way.
+type pending struct {
+	ctx    context.Context // ends when somebody takes over
+	cancel context.CancelFunc
+	delay  time.Duration
+}
+
+// follow decides what follows after a run that ended so: a restart after delay,
 // or none. Giving up has a reason.
-func (s *restarts) next(p RestartPolicy, exit Exit, ran time.Duration) (delay time.Duration, again bool, gaveUp error) {
+func (s *restarts) follow(p RestartPolicy, exit Exit, ran time.Duration) (delay time.Duration, again bool, gaveUp error) {
 	if !p.applies(exit) {
 		return 0, false, nil
 	}
@@ -90,38 +97,42 @@ func (s *restarts) next(p RestartPolicy, exit Exit, ran time.Duration) (delay ti
 	return delay, true, nil
 }
 
-// decide says whether a restart follows the end of a run. If so, ctx ends when
-// somebody takes over; the reason is why the policy gives up.
-func (c *Container) decide(r *run, exit Exit) (ctx context.Context, delay time.Duration, gaveUp error) {
+// decide says whether a restart follows the end of a run; gaveUp is why the
+// policy wants no more.
+func (c *Container) decide(r *run, exit Exit) (next *pending, gaveUp error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	state := &c.rec.State
 	if c.engine.closing() || !state.Wanted { // what is up now comes up again later; what was stopped, or never began, does not
-		return nil, 0, nil
+		return nil, nil
 	}
 	var ran time.Duration
 	if r.started() {
 		ran = exit.At.Sub(state.StartedAt)
 	}
-	delay, again, gaveUp := c.restarts.next(c.rec.spec().Restart, exit, ran)
+	delay, again, gaveUp := c.restarts.follow(c.rec.spec().Restart, exit, ran)
 	if !again {
 		state.Wanted = gaveUp == nil && !r.started() // it could not be started now; perhaps it can when the app starts again
-		return nil, 0, gaveUp
+		return nil, gaveUp
 	}
-	ctx, c.restarts.cancel = context.WithCancel(c.engine.life)
-	return ctx, delay, nil
+	next = &pending{delay: delay}
+	next.ctx, next.cancel = context.WithCancel(c.engine.life)
+	c.restarts.next = next
+	return next, nil
 }
 
-// restartAfter starts the container again unless ctx ends before.
-func (c *Container) restartAfter(ctx context.Context, delay time.Duration) {
-	timer := time.NewTimer(delay)
+// restart starts the container again when its time has come, unless somebody
+// takes over before.
+func (c *Container) restart(next *pending) {
+	defer next.cancel()
+	timer := time.NewTimer(next.delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-ctx.Done():
+	case <-next.ctx.Done():
 		return
 	}
-	if err := c.startAgain(ctx); err != nil && ctx.Err() == nil {
+	if err := c.startAgain(next.ctx); err != nil && next.ctx.Err() == nil {
 		c.engine.log.Warn("start container again", "container", c.name(), "error", err)
 	}
 }
@@ -156,8 +167,8 @@ func (c *Container) takeOver() (waited bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	state := &c.rec.State
-	if c.restarts.cancel != nil {
-		c.restarts.cancel()
+	if next := c.restarts.next; next != nil {
+		next.cancel()
 		c.endLog()
 	}
 	c.restarts = restarts{}

@@ -34,7 +34,7 @@ func TestRestarts(t *testing.T) {
 			var delays []int
 			var reason string
 			for i, exit := range test.exits {
-				delay, more, gaveUp := s.next(test.policy, exit, test.ran)
+				delay, more, gaveUp := s.follow(test.policy, exit, test.ran)
 				if gaveUp != nil {
 					reason = gaveUp.Error()
 				}

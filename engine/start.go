@@ -227,7 +227,7 @@ func (c *Container) began(r *run) {
 	c.update(func(rec *record) {
 		rec.State = State{Status: StatusRunning, Wanted: true, Restarts: c.restarts.total, Health: startHealth(rec.Spec.Health),
 			StartedAt: time.Now(), FinishedAt: rec.State.FinishedAt, Phases: r.clock.laps()}
-		c.restarts.cancel = nil
+		c.restarts.next = nil
 		close(r.live)
 	})
 	c.event("start", nil)
@@ -248,8 +248,8 @@ func (c *Container) failed(r *run, err error) {
 func (c *Container) finish(r *run, exit Exit) {
 	c.hub.end()
 	wanted := c.Snapshot().State.Wanted
-	again, delay, gaveUp := c.decide(r, exit)
-	if again == nil {
+	next, gaveUp := c.decide(r, exit)
+	if next == nil {
 		c.endLog()
 	}
 	if gaveUp != nil {
@@ -260,20 +260,20 @@ func (c *Container) finish(r *run, exit Exit) {
 		rec.State.ExitCode, rec.State.OOMKilled, rec.State.Error = exit.Code, exit.OOMKilled, exit.Error
 		rec.State.FinishedAt, rec.State.Pid, rec.State.Phases = exit.At, 0, r.clock.laps()
 		rec.State.RestartAt = time.Time{}
-		if again != nil && again.Err() == nil {
-			rec.State.Status, rec.State.RestartAt = StatusRestarting, time.Now().Add(delay)
+		if next != nil && next.ctx.Err() == nil {
+			rec.State.Status, rec.State.RestartAt = StatusRestarting, time.Now().Add(next.delay)
 		}
 		c.run, c.exit = nil, exit
 		c.ended++
 	})
 	close(r.over)
 	died := map[string]string{"exitCode": fmt.Sprint(exit.Code), "phases": formatPhases(r.clock.laps())}
-	if unexpected := wanted && r.started() && !c.rec.Spec.Foreground && (exit.Code != 0 || exit.Error != ""); unexpected && again == nil && gaveUp == nil && !c.engine.closing() {
+	if unexpected := wanted && r.started() && !c.rec.Spec.Foreground && (exit.Code != 0 || exit.Error != ""); unexpected && next == nil && gaveUp == nil && !c.engine.closing() {
 		died["unexpected"] = "true" // and final: nobody asked for it, and nobody waits for it
 	}
 	c.event("die", died)
-	if again != nil {
-		go c.restartAfter(again, delay)
+	if next != nil {
+		go c.restart(next)
 	}
 	if gaveUp != nil {
 		c.event("give_up", map[string]string{"reason": gaveUp.Error()})

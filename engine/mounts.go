@@ -219,6 +219,19 @@ func (s *sources) addShare(m Mount) (string, error) {
 	return path.Join(share.Name, share.File), nil
 }
 
+// inWords has an error of the guest say the names of volumes instead of the
+// serials of their disks.
+func (s *sources) inWords(err error) error {
+	text := err.Error()
+	for _, d := range s.disks {
+		text = strings.ReplaceAll(text, fmt.Sprintf("disk %q", d.Serial), fmt.Sprintf("volume %q", filepath.Base(filepath.Dir(d.Path))))
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
+}
+
 // addVolume adds a volume's disk, once, and returns its serial. A machine that
 // may write to it in one place has it writable.
 func (s *sources) addVolume(disk string, readOnly bool) (serial string) {

@@ -178,7 +178,7 @@ func (r *run) startError(err error) error {
 			code = 126
 		}
 	}
-	return &StartError{code, fmt.Errorf("start container %s: %w", r.c.name(), err)}
+	return &StartError{code, fmt.Errorf("start container %s: %w", r.c.name(), r.machine.sources.inWords(err))}
 }
 
 // configuration is what the guest is told of the container.

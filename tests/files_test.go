@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -290,4 +291,22 @@ func TestCopy(t *testing.T) {
 	a.ok("docker", "cp", "copies:/early/file", at("late"))
 	wantFile(t, at("late"), "file")
 	covers(t, 29, 30, 31, 32, 33, 35, 36)
+}
+
+// TestUncleanVolume kills a machine that writes to a volume: who may only read it
+// is told what to do, and who may write to it mends it.
+func TestUncleanVolume(t *testing.T) {
+	a := startApp(t)
+	a.ok("skerry", "pull", testImage)
+	a.ok("skerry", "run", "-d", "--name", "writer", "-v", "data:/data", testImage,
+		"sh", "-c", "echo kept > /data/kept; sync; while :; do cp /bin/busybox /data/more; rm /data/more; done")
+	a.eventually("it writes", func() error { return has(a.ok("skerry", "exec", "writer", "ls", "/data"), "kept") })
+	must(t, syscall.Kill(a.onlyMachine(), syscall.SIGKILL))
+	a.fails(1, "machine ended", "skerry", "wait", "writer")
+	a.fails(125, `volume "data": it was not unmounted cleanly`, "skerry", "run", "--rm", "-v", "data:/data:ro", testImage, "cat", "/data/kept")
+	for _, mode := range []string{"rw", "ro"} {
+		if got := a.ok("skerry", "run", "--rm", "-v", "data:/data:"+mode, testImage, "cat", "/data/kept"); got != "kept\n" {
+			t.Errorf("%s: %q", mode, got)
+		}
+	}
 }

@@ -4,6 +4,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +34,11 @@ func (p *Pool) Use(kind, serial string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.users[serial] == 0 {
-		if err := mount(kind, serial, Path(serial)); err != nil {
+		err := mount(kind, serial, Path(serial))
+		if errors.Is(err, unix.EROFS) { // what ext4 says when it would have to replay its journal
+			err = fmt.Errorf("it was not unmounted cleanly, which only who may write to it can mend: use it once without read-only (%w)", err)
+		}
+		if err != nil {
 			return fmt.Errorf("mount disk %q: %w", serial, err)
 		}
 	}

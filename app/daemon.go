@@ -33,7 +33,12 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	settings, err := skerryfile.LoadSettings(o.Home.Settings())
-	if err != nil {
+	var mistakes skerryfile.Problems
+	if errors.As(err, &mistakes) {
+		for _, p := range mistakes {
+			log.Error("settings", "problem", p.String())
+		}
+	} else if err != nil {
 		log.Error("settings", "file", o.Home.Settings(), "error", err)
 	}
 
@@ -76,6 +81,9 @@ func runApp(ctx context.Context, o cli.AppOptions) (err error) {
 		}
 	}
 	background.Go(func() { t.alerts.watch(ctx, e) })
+	if len(mistakes) > 0 {
+		t.alerts.broken(ctx, "Skerry", o.Home.Settings(), mistakes)
+	}
 	served := make(chan error, 1)
 	go func() {
 		defer quit()

@@ -62,12 +62,27 @@ func (r *reader) checkDependencies(p *Project) {
 				c.DependsOn = append(c.DependsOn, d)
 			}
 		}
+		r.checkConditions(c, p.Containers)
 		slices.SortFunc(c.DependsOn, func(a, b Dependency) int { return strings.Compare(a.Name, b.Name) })
 	}
 	if cycle := findCycle(p.Containers); cycle != nil {
 		first := p.Containers[slices.Index(all, cycle[0])]
 		i := slices.IndexFunc(first.dependencies, func(d Dependency) bool { return d.Name == cycle[1] })
 		r.add(first.dependencies[i].at, "containers wait for each other: %s; take one of these dependencies away", strings.Join(cycle, " -> "))
+	}
+}
+
+// checkConditions refuses to wait for what the file itself rules out.
+func (r *reader) checkConditions(c *Container, all []*Container) {
+	for _, d := range c.DependsOn {
+		i := slices.IndexFunc(all, func(o *Container) bool { return o.Name == d.Name })
+		on := all[i]
+		switch {
+		case d.Condition == ConditionCompleted && (on.Restart.Policy == "always" || on.Restart.Policy == "unless-stopped"):
+			r.add(d.at, "depends_on waits until %q has completed, but restart = %q has it start again each time; use \"on-failure\" or \"no\" there", d.Name, on.Restart.Policy)
+		case d.Condition == ConditionHealthy && on.Health != nil && slices.Equal(on.Health.Test, []string{"NONE"}):
+			r.add(d.at, "depends_on waits until %q is healthy, but its health check is disabled; wait for \"started\"", d.Name)
+		}
 	}
 }
 

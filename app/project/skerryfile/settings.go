@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"slices"
 
 	"github.com/distribution/reference"
 	"github.com/google/shlex"
@@ -44,8 +43,11 @@ var settingsKeys = []key[Settings]{
 	{name: "start_at_login", typ: "true or false", def: "as the menu says", shape: aBoolean,
 		doc: "Whether the app starts at login; set each time it starts.",
 		read: func(r *reader, n *node, s *Settings) {
-			on := r.boolean(n)
-			s.StartAtLogin = &on
+			if on, ok := n.scalar.(bool); ok {
+				s.StartAtLogin = &on
+				return
+			}
+			r.wrong(n)
 		}},
 	{name: "registry_mirrors", typ: `a table such as { "registry.example.com" = ["mirror.example.com/hub"] }`, def: "none", shape: tableOf(texts),
 		doc:  "Where to look for images before their registry: host[:port][/path].",
@@ -110,6 +112,7 @@ func (r *reader) terminal(n *node) []string {
 	words, err := shlex.Split(text)
 	if ok && (err != nil || len(words) == 0) {
 		r.invalid(n, text)
+		return nil
 	}
-	return slices.Clip(words)
+	return words
 }

@@ -40,10 +40,14 @@ start_at_login = true
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	got, err = load("cpus = 2\nmemmory = \"1g\"\ndisk = 5\nsubnets = [\"fd00::/64\"]\nregistry_mirrors = { a = [\"https://b\"] }\nterminal = \"\"\n")
+	got, err = load("cpus = 2\nmemmory = \"1g\"\ndisk = 5\nsubnets = [\"fd00::/64\"]\nregistry_mirrors = { a = [\"https://b\"] }\nterminal = \"\"\nstart_at_login = \"yes\"\nmemory = \"1m\"\n")
 	var problems Problems
-	if !errors.As(err, &problems) || got.CPUs != 2 {
+	if !errors.As(err, &problems) {
 		t.Fatalf("%+v, %v", got, err)
+	}
+	// What is right holds, and what is wrong is as usual.
+	if diff := cmp.Diff(Settings{CPUs: 2, Mirrors: map[string][]string{}}, got, compareAddresses); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	var said []string
 	for _, p := range problems {
@@ -55,6 +59,8 @@ start_at_login = true
 		`subnets: "fd00::/64" must be an IPv4 range from /8 to /24, such as "10.201.0.0/16"`,
 		`registry_mirrors: "https://b" must be host[:port][/path], without https://`,
 		`terminal must be a command such as "alacritty -e", not ""`,
+		`start_at_login must be true or false, not the string "yes"`,
+		`memory must be at least "6m", not "1m"`,
 	}, said); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

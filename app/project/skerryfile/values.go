@@ -223,6 +223,7 @@ func (r *reader) cpus(n *node) float64 {
 	}
 	if !(value >= minCPUs) || math.IsInf(value, 0) {
 		r.add(n.at, "cpus must be at least %g, not %g", minCPUs, value)
+		return 0
 	}
 	return value
 }
@@ -240,6 +241,7 @@ func (r *reader) size(n *node, least int64) int64 {
 	}
 	if size < least {
 		r.add(n.at, "%s must be at least %q, not %q", r.key, sizeText(least), text)
+		return 0
 	}
 	return size
 }

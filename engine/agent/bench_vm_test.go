@@ -3,6 +3,7 @@
 package agent_test
 
 import (
+	"io"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,27 +18,35 @@ import (
 func BenchmarkExec(b *testing.B) {
 	g := boot(b, bootOptions{image: newImage(b, nil)})
 	ctx := b.Context()
-	exec := func(id string) {
-		p, err := g.client.CreateProcess(ctx, &api.Process{Id: id, Args: []string{"/bin/true"}}, agent.Stdio{})
+	run := func(id string, stdio agent.Stdio, args ...string) (said string) {
+		p, err := g.client.CreateProcess(ctx, &api.Process{Id: id, Args: args}, stdio)
 		must(b, err)
 		must(b, p.Start(ctx))
+		if stdio.Stdout {
+			text, err := io.ReadAll(p.Stdout)
+			must(b, err)
+			said = string(text)
+		}
 		_, err = p.Wait(ctx)
 		must(b, err)
 		must(b, p.Delete(ctx))
+		p.Close()
+		return said
 	}
+	exec := func(id string) { run(id, agent.Stdio{}, "/bin/true") }
 	exec("first") // what is made once is there after this
 	before, err := g.client.Info(ctx)
 	must(b, err)
 	var ours, theirs time.Duration
 	for i := 0; b.Loop(); i++ {
 		start := time.Now()
-		exec("exec" + strconv.Itoa(i))
+		exec("loop" + strconv.Itoa(i))
 		ours += time.Since(start)
 		if i%50 != 0 {
 			continue
 		}
 		b.StopTimer()
-		n, err := strconv.ParseInt(strings.TrimSpace(g.shell(b, "probe forks 50").out), 10, 64)
+		n, err := strconv.ParseInt(strings.TrimSpace(run("forks", agent.Stdio{Stdout: true}, "probe", "forks", "50")), 10, 64)
 		must(b, err)
 		theirs += time.Duration(n) * 50
 		b.StartTimer()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,15 +42,20 @@ func TestAlertOf(t *testing.T) {
 // told at once, and the others together a minute later.
 func TestAlertsComeTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var said []string
 		a := newAlerts(slog.New(slog.DiscardHandler))
 		a.notify = func(_ context.Context, title, text string) error {
+			mu.Lock()
+			defer mu.Unlock()
 			said = append(said, title+": "+text)
 			return errors.New("nobody shows it")
 		}
 		heard := func(want ...string) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if diff := cmp.Diff(want, said); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

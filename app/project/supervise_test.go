@@ -247,13 +247,10 @@ func TestFileChanges(t *testing.T) {
 			}
 		}
 	}
-	for s.manager.files.watcher == nil { // what changes before is read anyway
+	for watched := false; !watched; { // what changes before is read anyway
 		s.manager.files.mu.Lock()
-		watched := s.manager.files.watcher != nil
+		watched = s.manager.files.watcher != nil
 		s.manager.files.mu.Unlock()
-		if watched {
-			break
-		}
 	}
 	s.edit("8080:80", "8081:80")
 	until("changed", func(s Status) bool { return len(s.Changes) == 1 })

@@ -61,7 +61,7 @@ func (c *Container) feed(ctx context.Context, stdin io.Reader) {
 	}
 	var r *run
 	err := c.until(ctx, func() bool {
-		if c.run != nil && c.rec.State.Status.alive() {
+		if c.run != nil && c.rec.State.Status.Alive() {
 			r = c.run
 		}
 		return r != nil || c.removed

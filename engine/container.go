@@ -177,17 +177,17 @@ func (c *Container) Wait(ctx context.Context, cond WaitCondition, registered fun
 		case WaitRemoved:
 			return c.removed
 		default:
-			return c.removed || !c.rec.State.Status.inUse()
+			return c.removed || !c.rec.State.Status.InUse()
 		}
 	})
 	return exit, err
 }
 
-// alive tells whether a container in this status has a process.
-func (s Status) alive() bool { return s == StatusRunning || s == StatusPaused }
+// Alive tells whether a container in this status has a process.
+func (s Status) Alive() bool { return s == StatusRunning || s == StatusPaused }
 
-// inUse tells whether it has a process, or is about to get another.
-func (s Status) inUse() bool { return s.alive() || s == StatusRestarting }
+// InUse tells whether it has a process, or is about to get another.
+func (s Status) InUse() bool { return s.Alive() || s == StatusRestarting }
 
 // Rename gives the container another name.
 func (c *Container) Rename(name string) error {
@@ -223,7 +223,7 @@ func (c *Container) Remove(ctx context.Context, o RemoveOptions) error {
 		return err
 	}
 	defer unlock()
-	if s := c.Snapshot(); s.State.Status.inUse() {
+	if s := c.Snapshot(); s.State.Status.InUse() {
 		if !o.Force {
 			return errdefs.ErrConflict.WithMessage(fmt.Sprintf(
 				"container %s is %s: stop it first, or remove it by force", s.Name, s.State.Status))

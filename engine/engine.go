@@ -195,7 +195,7 @@ func (e *Engine) loadRecord(id string) (rec record, err error) {
 	if rec.State.Status == StatusRestarting {
 		rec.State.Status = StatusExited
 	}
-	if rec.State.Status.alive() || rec.State.Status == StatusRemoving {
+	if rec.State.Status.Alive() || rec.State.Status == StatusRemoving {
 		rec.State.Status, rec.State.Pid = StatusExited, 0
 		rec.State.ExitCode, rec.State.Error = exitSkerry, "the app ended while the container was running"
 		rec.State.FinishedAt = time.Now()

@@ -181,7 +181,7 @@ func (r *run) watchHealth() {
 			changed := health.add(result, check, time.Since(started))
 			h := health
 			note := func(rec *record) {
-				if rec.State.Status.alive() {
+				if rec.State.Status.Alive() {
 					rec.State.Health = &h
 				}
 			}

@@ -95,7 +95,7 @@ func (e *Engine) RemoveImage(ctx context.Context, nameOrID string, force bool) (
 		if s.ImageID != img.ID || len(img.Names) > 1 {
 			continue
 		}
-		if s.State.Status.inUse() || !force {
+		if s.State.Status.InUse() || !force {
 			return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf(
 				"conflict: image %s is used by %s container %s: remove the container first", nameOrID, s.State.Status, s.ID[:shortID]))
 		}

@@ -155,7 +155,7 @@ func (c *Container) startAgain(ctx context.Context) error {
 // and has no restart policy. A failure is handled by the restart policy.
 func (c *Container) Resume(ctx context.Context) error {
 	s := c.Snapshot()
-	if !s.State.Wanted || s.State.Status.inUse() || s.Spec.Foreground && s.Spec.Restart.isNo() {
+	if !s.State.Wanted || s.State.Status.InUse() || s.Spec.Foreground && s.Spec.Restart.isNo() {
 		return nil
 	}
 	return c.startAgain(ctx)

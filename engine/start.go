@@ -50,7 +50,7 @@ func (c *Container) start(ctx context.Context) error {
 	switch s := c.Snapshot().State.Status; {
 	case c.isRemoved():
 		return errdefs.ErrNotFound.WithMessage("No such container: " + c.id)
-	case s.alive():
+	case s.Alive():
 		return errdefs.ErrNotModified.WithMessage(fmt.Sprintf("container %s is %s already", c.name(), s))
 	case c.engine.closing():
 		return errdefs.ErrUnavailable.WithMessage("the app is stopping")
@@ -71,7 +71,7 @@ func (c *Container) start(ctx context.Context) error {
 
 // settle waits until the machine of an ended run is gone.
 func (c *Container) settle(ctx context.Context) error {
-	return c.until(ctx, func() bool { return c.run == nil || c.rec.State.Status.alive() })
+	return c.until(ctx, func() bool { return c.run == nil || c.rec.State.Status.Alive() })
 }
 
 func (r *run) start(ctx context.Context) (err error) {
@@ -288,7 +288,7 @@ func (c *Container) finish(r *run, exit Exit) {
 			return
 		}
 		defer unlock()
-		if c.Snapshot().State.Status.alive() {
+		if c.Snapshot().State.Status.Alive() {
 			return // it was started again meanwhile
 		}
 		if err := c.remove(true); err != nil && !errdefs.IsNotFound(err) {

@@ -113,7 +113,7 @@ func (r *run) signal(ctx context.Context, sig int) error { return r.process.Sign
 func (c *Container) liveRun() *run {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.run == nil || !c.rec.State.Status.alive() {
+	if c.run == nil || !c.rec.State.Status.Alive() {
 		return nil
 	}
 	return c.run
@@ -132,7 +132,7 @@ func (c *Container) needRun() (*run, error) {
 func (c *Container) abort(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.run != nil && !c.rec.State.Status.alive() {
+	if c.run != nil && !c.rec.State.Status.Alive() {
 		c.run.stop(cause)
 	}
 }
@@ -248,7 +248,7 @@ func (r *run) pause(ctx context.Context, paused bool) error {
 // setAlive changes between running and paused, unless the run has ended.
 func (c *Container) setAlive(s Status) {
 	c.update(func(rec *record) {
-		if rec.State.Status.alive() {
+		if rec.State.Status.Alive() {
 			rec.State.Status = s
 		}
 	})

@@ -87,7 +87,7 @@ func statusText(s engine.State, now time.Time) string {
 // bound and only the container's side shows, as with Docker.
 func toPortSummaries(s engine.Snapshot) []container.PortSummary {
 	list := []container.PortSummary{}
-	if !alive(s.State.Status) {
+	if !s.State.Status.Alive() {
 		return list
 	}
 	for _, b := range s.Bindings {
@@ -192,7 +192,7 @@ func toHealth(h *engine.Health) *container.Health {
 func toState(s engine.State) *container.State {
 	return &container.State{
 		Status:     container.ContainerState(s.Status),
-		Running:    alive(s.Status) || s.Status == engine.StatusRestarting, // as Docker has it
+		Running:    s.Status.InUse(), // as Docker has it
 		Paused:     s.Status == engine.StatusPaused,
 		Restarting: s.Status == engine.StatusRestarting,
 		OOMKilled:  s.OOMKilled,

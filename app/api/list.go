@@ -123,7 +123,7 @@ func indexOf(snaps []engine.Snapshot, id string) int {
 }
 
 func (sel *selection) match(snap engine.Snapshot) bool {
-	f, running := sel.filters, alive(snap.State.Status)
+	f, running := sel.filters, snap.State.Status.Alive()
 	exited := "" // matches no number
 	if !running && !snap.State.FinishedAt.IsZero() {
 		exited = strconv.Itoa(snap.State.ExitCode)
@@ -152,9 +152,6 @@ func (sel *selection) port(key string, ports []engine.Port) bool {
 		})
 	})
 }
-
-// alive tells whether a container has a process.
-func alive(s engine.Status) bool { return s == engine.StatusRunning || s == engine.StatusPaused }
 
 // healthWord is what the filter for health goes by.
 func healthWord(h *engine.Health) string {

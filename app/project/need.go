@@ -84,8 +84,7 @@ func awaitHealthy(ctx context.Context, c Container, name string) error {
 	var state engine.State
 	err := c.Until(ctx, func(s engine.State) bool {
 		state = s
-		switch s.Status {
-		case engine.StatusRunning, engine.StatusPaused:
+		if s.Status.Alive() {
 			return s.Health == nil || s.Health.Status == engine.HealthHealthy || s.Health.Status == engine.HealthUnhealthy
 		}
 		return s.Status != engine.StatusRestarting
@@ -93,7 +92,7 @@ func awaitHealthy(ctx context.Context, c Container, name string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("wait until %s is healthy: %w", name, err)
-	case state.Status != engine.StatusRunning && state.Status != engine.StatusPaused:
+	case !state.Status.Alive():
 		return fmt.Errorf("%s ended with exit status %d before it was healthy", name, state.ExitCode)
 	case state.Health != nil && state.Health.Status == engine.HealthUnhealthy:
 		return fmt.Errorf("%s is unhealthy: %s", name, lastResult(state.Health))

@@ -12,7 +12,6 @@ import (
 	"github.com/skerry-app/skerry/app/api"
 	"github.com/skerry-app/skerry/app/label"
 	"github.com/skerry-app/skerry/app/project/skerryfile"
-	"github.com/skerry-app/skerry/engine"
 )
 
 // Run brings up what is to be up, and then notices changed project files, until
@@ -38,13 +37,7 @@ func (m *Manager) fileChanged(file string) {
 }
 
 // isUp tells whether the container runs, or is about to.
-func (c member) isUp() bool {
-	switch c.snapshot.State.Status {
-	case engine.StatusRunning, engine.StatusPaused, engine.StatusRestarting:
-		return true
-	}
-	return false
-}
+func (c member) isUp() bool { return c.snapshot.State.Status.InUse() }
 
 // resume brings up what was up when the app ended, in the order of dependencies,
 // and projects that start with the app, unless they were stopped by hand.

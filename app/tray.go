@@ -196,7 +196,7 @@ func (t *tray) image(ctx context.Context, a menu.Action) error {
 		t.engine.CancelPull(a.Target)
 		return nil
 	case menu.RemoveUnused:
-		_, err := t.engine.RemoveUnusedImages(ctx)
+		_, _, err := t.engine.RemoveUnusedImages(ctx, true)
 		return err
 	case menu.AskAndPull:
 		name, err := desktop.Ask(ctx, "Pull an Image", "Name of the image, such as postgres:17")

@@ -129,23 +129,28 @@ func (e *Engine) UnusedImages() (unused []registry.Image, size int64, err error)
 	return unused, size, nil
 }
 
-// RemoveUnusedImages deletes the images that no container was made from, and
-// returns what is gone.
-func (e *Engine) RemoveUnusedImages(ctx context.Context) ([]registry.Deleted, error) {
+// RemoveUnusedImages deletes the images that no container was made from, those
+// with a name only if named is set. It returns what is gone and how many bytes
+// that gives back, also when some could not be deleted.
+func (e *Engine) RemoveUnusedImages(ctx context.Context, named bool) (gone []registry.Deleted, size int64, err error) {
 	unused, _, err := e.UnusedImages()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var gone []registry.Deleted
 	var failures []error
 	for _, image := range unused {
+		if len(image.Names) > 0 && !named {
+			continue
+		}
 		deleted, err := e.RemoveImage(ctx, image.ID.String(), true)
-		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // taken into use meanwhile
+		switch {
+		case err == nil:
+			gone, size = append(gone, deleted...), size+image.Size
+		case !errdefs.IsNotFound(err) && !errdefs.IsConflict(err): // a container has just been made of it, or somebody removed it
 			failures = append(failures, err)
 		}
-		gone = append(gone, deleted...)
 	}
-	return gone, errors.Join(failures...)
+	return gone, size, errors.Join(failures...)
 }
 
 // forgetDisk deletes an image's disk when neither the store nor a container

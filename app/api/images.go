@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
@@ -128,23 +127,11 @@ func (s *Server) pruneImages(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	all := len(f["dangling"]) > 0 && f.exact("dangling", "false", "0")
-	unused, _, err := s.engine.UnusedImages()
+	deleted, size, err := s.engine.RemoveUnusedImages(r.Context(), all)
 	if err != nil {
 		return err
 	}
-	report := image.PruneReport{ImagesDeleted: []image.DeleteResponse{}}
-	for _, img := range unused {
-		if len(img.Names) > 0 && !all {
-			continue
-		}
-		deleted, err := s.engine.RemoveImage(r.Context(), img.ID.String(), true)
-		if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) { // a container has just been made of it, or somebody removed it
-			return err
-		}
-		report.ImagesDeleted = append(report.ImagesDeleted, toDeleted(deleted)...)
-		report.SpaceReclaimed += uint64(img.Size)
-	}
-	return writeJSON(w, http.StatusOK, report)
+	return writeJSON(w, http.StatusOK, image.PruneReport{ImagesDeleted: toDeleted(deleted), SpaceReclaimed: uint64(size)})
 }
 
 func (s *Server) tagImage(w http.ResponseWriter, r *http.Request, name string) error {

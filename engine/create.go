@@ -202,11 +202,8 @@ func (s *Spec) check() error {
 	if err := checkHealth(s.Health); err != nil {
 		return err
 	}
-	if err := s.Restart.check(); err != nil {
+	if err := s.Restart.check(s.AutoRemove); err != nil {
 		return err
-	}
-	if s.AutoRemove && !s.Restart.isNo() {
-		return bad("restart policy %q: the container is to be removed when it ends", s.Restart.Name)
 	}
 	if err := checkSockets(s.Sockets); err != nil {
 		return err

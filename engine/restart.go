@@ -31,9 +31,12 @@ const (
 	crashLoop       = 10          // restarts in a row after which it is given up
 )
 
-// check refuses what is no policy.
-func (p RestartPolicy) check() error {
+// check refuses what is no policy, or none for a container that is to be removed
+// when it ends.
+func (p RestartPolicy) check(autoRemove bool) error {
 	switch {
+	case autoRemove && !p.isNo():
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("restart policy %q: the container is to be removed when it ends", p.Name))
 	case p.MaximumRetryCount < 0:
 		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("restart policy: %d retries", p.MaximumRetryCount))
 	case p.MaximumRetryCount != 0 && p.Name != RestartOnFailure:

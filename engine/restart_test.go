@@ -67,7 +67,7 @@ func TestRestartPolicyCheck(t *testing.T) {
 		{}: true, {Name: "always"}: true, {RestartOnFailure, 3}: true,
 		{"always", 3}: false, {Name: "sometimes"}: false, {RestartOnFailure, -1}: false, {MaximumRetryCount: 1}: false,
 	} {
-		if err := policy.check(); (err == nil) != ok {
+		if err := policy.check(false); (err == nil) != ok {
 			t.Errorf("%+v: %v", policy, err)
 		}
 	}

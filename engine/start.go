@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -253,7 +251,10 @@ func (c *Container) finish(r *run, exit Exit) {
 		c.endLog()
 	}
 	if gaveUp != nil {
-		exit.Error = strings.Join(slices.DeleteFunc([]string{exit.Error, gaveUp.Error()}, func(s string) bool { return s == "" }), "; ")
+		if exit.Error != "" {
+			exit.Error += "; "
+		}
+		exit.Error += gaveUp.Error()
 	}
 	c.update(func(rec *record) {
 		rec.State.Status = StatusExited

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"maps"
 
 	"github.com/containerd/errdefs"
@@ -19,11 +18,8 @@ type Update struct {
 // errdefs.ErrInvalidArgument, and nothing is changed.
 func (c *Container) Update(u Update) error {
 	if u.Restart != nil {
-		if err := u.Restart.check(); err != nil {
+		if err := u.Restart.check(c.autoRemove()); err != nil {
 			return err
-		}
-		if c.autoRemove() && !u.Restart.isNo() {
-			return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("restart policy %q: the container is to be removed when it ends", u.Restart.Name))
 		}
 	}
 	if c.isRemoved() {

@@ -142,7 +142,8 @@ func (s *Server) updateContainer(w http.ResponseWriter, r *http.Request) error {
 		return notImplemented("changing a container's limits is")
 	}
 	if p.Name != "" {
-		if err := c.Update(engine.Update{Restart: &engine.RestartPolicy{Name: string(p.Name), MaximumRetryCount: p.MaximumRetryCount}}); err != nil {
+		policy := fromRestartPolicy(p)
+		if err := c.Update(engine.Update{Restart: &policy}); err != nil {
 			return err
 		}
 	}

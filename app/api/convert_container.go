@@ -178,6 +178,10 @@ func toRestartPolicy(p engine.RestartPolicy) container.RestartPolicy {
 	return container.RestartPolicy{Name: container.RestartPolicyMode(p.Name), MaximumRetryCount: p.MaximumRetryCount}
 }
 
+func fromRestartPolicy(p container.RestartPolicy) engine.RestartPolicy {
+	return engine.RestartPolicy{Name: string(p.Name), MaximumRetryCount: p.MaximumRetryCount}
+}
+
 func toHealth(h *engine.Health) *container.Health {
 	if h == nil {
 		return nil

@@ -50,7 +50,7 @@ func toSpec(req container.CreateRequest) (engine.Spec, error) {
 		return spec, err
 	}
 	if p := h.RestartPolicy; !p.IsNone() {
-		spec.Restart = engine.RestartPolicy{Name: string(p.Name), MaximumRetryCount: p.MaximumRetryCount}
+		spec.Restart = fromRestartPolicy(p)
 	}
 	// As Docker: [""] clears the image's entrypoint, no command takes the image's.
 	spec.Entrypoint = c.Entrypoint

@@ -65,7 +65,7 @@ func (m *Manager) status(file string, members []member) (s Status, ok bool) {
 	switch {
 	case err == nil:
 		s.Name, s.StartAtLogin = project.Name, remembered.startsAtLogin(project.StartAtLogin)
-		s.Changes, s.Absent = m.changes(project)
+		s.Changes, s.Absent, _ = m.changes(project, nil) // up tells why it cannot
 	case errors.As(err, &s.Problems):
 		s.StartAtLogin = remembered.startsAtLogin(false)
 	case errors.Is(err, os.ErrNotExist) && len(members) == 0:
@@ -79,11 +79,11 @@ func (m *Manager) status(file string, members []member) (s Status, ok bool) {
 	return s, true
 }
 
-// changes are what up would do.
-func (m *Manager) changes(project *skerryfile.Project) (changes []api.ProjectChange, absent []string) {
-	p, err := m.plan(project, nil)
+// changes are what up would do, with all containers or those named.
+func (m *Manager) changes(project *skerryfile.Project, names []string) (changes []api.ProjectChange, absent []string, err error) {
+	p, err := m.plan(project, names)
 	if err != nil {
-		return nil, nil
+		return nil, nil, err
 	}
 	for _, s := range p.steps {
 		if s.existing == nil {
@@ -104,7 +104,7 @@ func (m *Manager) changes(project *skerryfile.Project) (changes []api.ProjectCha
 	for _, c := range p.gone {
 		changes = append(changes, api.ProjectChange{Container: c.name, Action: api.ProjectRemove})
 	}
-	return changes, absent
+	return changes, absent, nil
 }
 
 // Plan returns what Up would do with the project, beside starting what does not
@@ -114,10 +114,10 @@ func (m *Manager) Plan(_ context.Context, r api.ProjectRequest) ([]api.ProjectCh
 	if err != nil {
 		return nil, err
 	}
-	if _, err := m.plan(project, r.Names); err != nil {
+	changes, absent, err := m.changes(project, r.Names)
+	if err != nil {
 		return nil, err
 	}
-	changes, absent := m.changes(project)
 	if len(changes) == 0 {
 		for _, name := range absent {
 			changes = append(changes, api.ProjectChange{Container: name, Action: api.ProjectCreate})

@@ -215,7 +215,7 @@ func (r *reader) checkVolumes(p *Project) {
 			users[m.Source] = append(users[m.Source], user{c, m})
 		}
 	}
-	for _, name := range usedVolumes(users) {
+	for name := range users {
 		if !slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Name == name }) {
 			p.Volumes = append(p.Volumes, Volume{Name: name})
 		}
@@ -226,12 +226,4 @@ func (r *reader) checkVolumes(p *Project) {
 // awaits tells whether the container starts once another has completed.
 func (c *Container) awaits(name string) bool {
 	return slices.ContainsFunc(c.DependsOn, func(d Dependency) bool { return d.Name == name && d.Condition == ConditionCompleted })
-}
-
-func usedVolumes[T any](users map[string]T) []string {
-	var names []string
-	for name := range users {
-		names = append(names, name)
-	}
-	return names
 }

@@ -35,8 +35,6 @@ const (
 // when it ends.
 func (p RestartPolicy) check(autoRemove bool) error {
 	switch {
-	case autoRemove && !p.isNo():
-		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("restart policy %q: the container is to be removed when it ends", p.Name))
 	case p.MaximumRetryCount < 0:
 		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("restart policy: %d retries", p.MaximumRetryCount))
 	case p.MaximumRetryCount != 0 && p.Name != RestartOnFailure:
@@ -44,10 +42,14 @@ func (p RestartPolicy) check(autoRemove bool) error {
 	}
 	switch p.Name {
 	case "", RestartNo, RestartAlways, RestartUnlessStopped, RestartOnFailure:
-		return nil
+	default:
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("restart policy %q: use %q, %q, %q or %q",
+			p.Name, RestartNo, RestartAlways, RestartUnlessStopped, RestartOnFailure))
 	}
-	return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("restart policy %q: use %q, %q, %q or %q",
-		p.Name, RestartNo, RestartAlways, RestartUnlessStopped, RestartOnFailure))
+	if autoRemove && !p.isNo() {
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("restart policy %q: the container is to be removed when it ends", p.Name))
+	}
+	return nil
 }
 
 func (p RestartPolicy) isNo() bool { return p.Name == "" || p.Name == RestartNo }

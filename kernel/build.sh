@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds Skerry's guest kernel: an uncompressed vmlinux (x86_64, PVH) or Image (arm64).
 #
-#   kernel/build.sh [-c CONFIG] [x86_64|arm64] OUTPUT
+#   kernel/build.sh [-c CONFIG] [-z BZIMAGE] [x86_64|arm64] OUTPUT
 #
+# With -z the same x86_64 kernel is also left as a bzImage, which is what Virtualization.framework takes on Intel.
 # ARCH defaults to the host's. The source is $KERNEL_SRC (a kernel tarball) or Debian's linux-source-6.12.
 # The configuration is allnoconfig plus config/common.fragment plus config/ARCH.fragment, or with -c a complete
 # configuration from elsewhere (the benchmark builds its peer that way).
@@ -20,7 +21,7 @@ readonly here
 
 say() { printf 'kernel: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
-usage() { say "usage: build.sh [-c CONFIG] [x86_64|arm64] OUTPUT"; exit 2; }
+usage() { say "usage: build.sh [-c CONFIG] [-z BZIMAGE] [x86_64|arm64] OUTPUT"; exit 2; }
 
 host_arch() {
 	case $(uname -m) in
@@ -41,6 +42,7 @@ check_tools() {
 	for tool in make flex bison bc flock tar perl; do need "$tool" "${tool/flock/util-linux}"; done
 	need xz xz-utils
 	# objtool, which only x86 runs, links libelf.
+	[ -z "$compressed" ] || need lz4 lz4
 	if [ "$arch" = x86_64 ]; then
 		echo '#include <gelf.h>' | gcc -E - >/dev/null 2>&1 || die "gelf.h is missing: apt-get install libelf-dev"
 	fi
@@ -128,7 +130,7 @@ progress() {
 compile() {
 	progress 9>&- &
 	progress_pid=$!
-	run "${kmake[@]}" -j"${JOBS:-$(nproc)}" "$target"
+	run "${kmake[@]}" -j"${JOBS:-$(nproc)}" "${targets[@]}"
 	kill "$progress_pid"
 	progress_pid=
 }
@@ -144,6 +146,7 @@ store() {
 	else
 		cp "$built" "$stage/$name"
 	fi
+	[ -z "$compressed" ] || cp "$compressed" "$stage/"
 	cp .config "$stage/config"
 	chmod 444 "$stage"/*
 	mv -T "$stage" "$1"
@@ -174,12 +177,21 @@ cleanup() {
 	exit "$status"
 }
 
+# deliver NAME FILE: copies a result out of the cache.
+deliver() {
+	mkdir -p "$(dirname "$2")"
+	cp --reflink=auto "$cache/$key/$1" "$2.$$"
+	chmod 644 "$2.$$"
+	mv -f "$2.$$" "$2"
+}
+
 # A function is read whole before it runs: an edit of this file does not reach a build under way.
 main() {
-	config=
-	while getopts c: option; do
+	config= bzimage=
+	while getopts c:z: option; do
 		case $option in
 		c) config=$(realpath -e -- "$OPTARG") || exit 1 ;;
+		z) bzimage=$(realpath -m -- "$OPTARG") ;;
 		*) usage ;;
 		esac
 	done
@@ -191,13 +203,20 @@ main() {
 	esac
 	output=$(realpath -m -- "$1")
 
+	compressed=
 	case $arch in
-	x86_64) name=vmlinux built=vmlinux target=vmlinux triplet=x86_64-linux-gnu- ;;
-	arm64) name=Image built=arch/arm64/boot/Image target=Image triplet=aarch64-linux-gnu- ;;
+	x86_64) name=vmlinux built=vmlinux targets=(vmlinux) triplet=x86_64-linux-gnu- ;;
+	arm64) name=Image built=arch/arm64/boot/Image targets=(Image) triplet=aarch64-linux-gnu- ;;
 	*) die "unknown architecture $arch: x86_64 or arm64" ;;
 	esac
 	cross=
 	[ "$arch" = "$(host_arch)" ] || cross=$triplet
+	# A configuration from elsewhere may want any compressor; ours is always built in both forms.
+	if [ "$arch" = x86_64 ] && [ -z "$config" ]; then
+		compressed=arch/x86/boot/bzImage
+		targets+=(bzImage)
+	fi
+	[ -z "$bzimage" ] || [ -n "$compressed" ] || die "-z: only our own x86_64 kernel is built as a bzImage"
 	fragments=("$here/config/common.fragment" "$here/config/$arch.fragment")
 	version_dependent=$here/config/version-dependent
 	inputs=("${fragments[@]}" "$version_dependent")
@@ -207,7 +226,7 @@ main() {
 	check_tools
 	key=$(cache_key)
 	cache=${XDG_CACHE_HOME:-$HOME/.cache}/skerry/kernel
-	mkdir -p "$cache" "$(dirname "$output")"
+	mkdir -p "$cache"
 
 	trap cleanup EXIT
 	trap 'exit 130' INT
@@ -216,9 +235,8 @@ main() {
 	exec 9>"$cache/$key.lock"
 	flock 9
 	[ -f "$cache/$key/$name" ] || build
-	cp --reflink=auto "$cache/$key/$name" "$output.$$"
-	chmod 644 "$output.$$"
-	mv -f "$output.$$" "$output"
+	deliver "$name" "$output"
+	[ -z "$bzimage" ] || deliver bzImage "$bzimage"
 }
 
 main "$@"; exit

@@ -25,6 +25,9 @@ allnoconfig:
 	grep -v "^$(or $(LOSE),nothing)=" $(KCONFIG_ALLCONFIG) > .config
 olddefconfig:
 	@true
+bzImage: vmlinux
+	mkdir -p arch/x86/boot
+	echo compressed > arch/x86/boot/bzImage
 vmlinux Image:
 	echo built >> $(BUILDS)
 	test -z "$(BREAK)" || { echo "drivers/thing.c: error: broken" ; exit 1; }

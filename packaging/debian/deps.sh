@@ -12,7 +12,7 @@ aarch64) qemu=qemu-system-arm ;;
 *) echo "deps: Skerry does not run on $(uname -m)" >&2; exit 1 ;;
 esac
 
-packages=("$qemu" gcc libc6-dev make flex bison bc libelf-dev perl xz-utils busybox-static)
+packages=("$qemu" gcc libc6-dev make flex bison bc libelf-dev perl xz-utils lz4 busybox-static)
 [ -n "${KERNEL_SRC:-}" ] || packages+=(linux-source-6.12)
 case ${1:-} in
 lint) packages=(shellcheck) ;;

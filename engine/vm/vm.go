@@ -41,6 +41,9 @@ type Config struct {
 	// Rosetta asks for a virtiofs file system with the tag RosettaTag that has
 	// Apple's translator for amd64.
 	Rosetta bool
+	// Nested asks for a processor with hardware virtualization, so that the guest
+	// can run machines of its own. Without it the guest finds none.
+	Nested bool
 	// Console receives what the guest prints on its console, from one
 	// goroutine. Nil discards it. A slow writer slows the guest's console only.
 	Console io.Writer

@@ -38,19 +38,19 @@ type channels struct {
 func (m *Machine) commandLine(accel string, ends channels) *arguments {
 	a := &arguments{}
 	b := &m.driver.board
-	cpu, accelerator := "host", accel
-	if accel == accelTCG {
-		cpu = b.tcgCPU
-		if m.config.CPUs > 1 {
-			// With a thread for each virtual CPU one of them may run code that
-			// another has just patched in its old form: x86 guests died of a
-			// breakpoint that was gone, in one of some twenty boots on QEMU 7.2.
-			accelerator += ",thread=single"
-		}
+	accelerator, machine := accel, b.machine
+	if accel == accelTCG && m.config.CPUs > 1 {
+		// With a thread for each virtual CPU one of them may run code that
+		// another has just patched in its old form: x86 guests died of a
+		// breakpoint that was gone, in one of some twenty boots on QEMU 7.2.
+		accelerator += ",thread=single"
+	}
+	if m.config.Nested {
+		machine += b.cpu.nestedMachine
 	}
 	memory := strconv.FormatInt(m.config.Memory/mebibyte, 10) + "M"
 	a.add("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-M", b.machine+",memory-backend=ram", "-accel", accelerator, "-cpu", cpu,
+		"-M", machine+",memory-backend=ram", "-accel", accelerator, "-cpu", b.cpu.model(accel, m.config.Nested),
 		"-smp", strconv.Itoa(m.config.CPUs), "-m", memory,
 		// Shared with this process, which serves devices.
 		"-object", "memory-backend-memfd,id=ram,share=on,size="+memory,

@@ -15,11 +15,33 @@ type board struct {
 	machine  string // -M, without what every board has in common
 	firmware string // a faster firmware than the default one, if QEMU has it
 	console  string // what the kernel calls the serial port
-	tcgCPU   string // -cpu under TCG; it is "host" under KVM
+	cpu      cpus
 	tcg      []string
 	tcgUP    []string // kernel parameters under TCG, and with one CPU
 	maxCPUs  int
 	check    func(*os.File) error // of the kernel
+}
+
+// cpus are the models of virtual CPU (-cpu) by accelerator. Those that nest have
+// hardware virtualization of their own; an empty one cannot be had.
+type cpus struct {
+	kvm, kvmNested string
+	tcg, tcgNested string
+	// nestedMachine is added to -M for a machine that nests.
+	nestedMachine string
+}
+
+// model is what -cpu is given; empty if there is none that nests.
+func (c *cpus) model(accel string, nested bool) string {
+	switch {
+	case accel == accelKVM && nested:
+		return c.kvmNested
+	case accel == accelKVM:
+		return c.kvm
+	case nested:
+		return c.tcgNested
+	}
+	return c.tcg
 }
 
 var boards = map[string]board{
@@ -33,8 +55,9 @@ var boards = map[string]board{
 		firmware: "qboot.rom",
 		console:  "ttyS0",
 		// erms makes the kernel copy with REP MOVSB, which TCG runs a byte at a
-		// time: copies take up to three times as long.
-		tcgCPU: "max,-erms",
+		// time: copies take up to three times as long. TCG emulates AMD's virtualization (SVM). VMX and SVM stay off unless
+		// asked for: a guest's kernel switches them on when it boots.
+		cpu: cpus{kvm: "host,-vmx,-svm", kvmNested: "host", tcg: "max,-erms,-svm", tcgNested: "max,-erms"},
 		// A translated guest gains nothing from patching itself for the number
 		// of CPUs or from mitigations, and pays for both when it boots.
 		tcg: []string{"noreplace-smp", "mitigations=off"},
@@ -55,7 +78,8 @@ var boards = map[string]board{
 		console: "ttyAMA0",
 		// The architected algorithm for pointer authentication is slow to
 		// translate.
-		tcgCPU:  "max,pauth-impdef=on",
+		cpu: cpus{kvm: "host", tcg: "max,pauth-impdef=on", tcgNested: "max,pauth-impdef=on",
+			nestedMachine: ",virtualization=on"}, // the kernel starts at EL2
 		maxCPUs: 64,
 		check:   checkImage,
 	},

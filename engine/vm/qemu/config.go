@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/engine/vm/kvm"
 )
 
 const (
@@ -42,6 +43,11 @@ func (d *Driver) checkConfig(c *vm.Config) error {
 	if c.Rosetta {
 		return errors.New("only macOS has Rosetta")
 	}
+	if c.Nested {
+		if err := d.checkNested(); err != nil {
+			return err
+		}
+	}
 	if !filepath.IsAbs(c.Kernel) {
 		return fmt.Errorf("kernel %q: use an absolute path", c.Kernel)
 	}
@@ -49,6 +55,18 @@ func (d *Driver) checkConfig(c *vm.Config) error {
 		return err
 	}
 	return d.board.checkKernel(c.Kernel)
+}
+
+// checkNested says what keeps machines from running machines of their own.
+func (d *Driver) checkNested() error {
+	accel, _ := d.accelerator()
+	if d.board.cpu.model(accel, true) == "" {
+		return fmt.Errorf("machines inside a machine: QEMU cannot have them on KVM of %s", d.board.arch)
+	}
+	if accel != accelKVM {
+		return nil
+	}
+	return kvm.CheckNested()
 }
 
 // openDisks opens the disk images; QEMU gets the descriptors.

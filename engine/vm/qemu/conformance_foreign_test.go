@@ -17,5 +17,6 @@ func TestConformanceForeign(t *testing.T) {
 		Arch:   "arm64",
 		Kernel: vmtest.Kernel(t, "SKERRY_TEST_KERNEL_ARM64"),
 		Kill:   kill,
+		Nests:  true,
 	})
 }

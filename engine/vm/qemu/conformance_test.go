@@ -16,6 +16,7 @@ func TestConformance(t *testing.T) {
 		Arch:   runtime.GOARCH,
 		Kernel: vmtest.Kernel(t, "SKERRY_TEST_KERNEL"),
 		Kill:   kill,
+		Nests:  newDriver(t, Options{}).checkNested() == nil,
 	})
 }
 

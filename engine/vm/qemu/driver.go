@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/engine/vm/kvm"
 )
 
 // Accelerators, as QEMU calls them.
@@ -127,7 +128,7 @@ func (d *Driver) kvmUsable() error {
 	if d.board.arch != runtime.GOARCH {
 		return fmt.Errorf("KVM on %s does not run %s guests", runtime.GOARCH, d.board.arch)
 	}
-	return probeKVM()
+	return kvm.Probe()
 }
 
 // useTCG makes the driver use TCG from now on, with the lock held.

@@ -23,6 +23,7 @@ func (s *suite) testDevices(t *testing.T) {
 	t.Run("Shares", s.testShares)
 	t.Run("Network", s.testNetwork)
 	t.Run("Console", s.testConsole)
+	t.Run("Nested", s.testNested)
 }
 
 // testDisks uses file names that command lines and their parsers stumble over.

@@ -19,6 +19,9 @@ type Subject struct {
 	// Kill ends the hypervisor behind the driver's back. It is nil where the
 	// hypervisor has no process of its own.
 	Kill func(t *testing.T, m vm.Machine)
+	// Nests tells that a machine can run machines here. Where it cannot, New has to
+	// say so.
+	Nests bool
 	// Keeps is how many goroutines the driver's library never ends of each
 	// machine that was made.
 	Keeps int

@@ -31,6 +31,11 @@ func configure(p plan) (config *vz.VirtualMachineConfiguration, console *os.File
 	if err != nil {
 		return nil, nil, nil, explain(err)
 	}
+	if p.nested {
+		if err := platform.SetNestedVirtualizationEnabled(true); err != nil {
+			return nil, nil, nil, fmt.Errorf("machines inside the machine: %w", explain(err))
+		}
+	}
 	config.SetPlatformVirtualMachineConfiguration(platform)
 	if err := addDisks(config, p.disks); err != nil {
 		return nil, nil, nil, err

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/Code-Hex/vz/v3"
+
 	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/engine/vm/vmtest"
 )
@@ -21,6 +23,7 @@ func TestConformance(t *testing.T) {
 		},
 		Arch:   runtime.GOARCH,
 		Kernel: vmtest.Kernel(t, "SKERRY_TEST_KERNEL"),
+		Nests:  vz.IsNestedVirtualizationSupported(),
 		// vz v3.7.1 makes three channels for each machine, each with a goroutine,
 		// and closes none.
 		Keeps:     3,

@@ -24,6 +24,7 @@ type host struct {
 	minCPUs, maxCPUs     int
 	minMemory, maxMemory int64 // bytes
 	rosetta              error // what keeps machines from having Rosetta; nil if nothing
+	nested               bool  // machines can run machines of their own
 }
 
 // plan is a machine as the framework wants it. Every value in it has been
@@ -38,6 +39,7 @@ type plan struct {
 	nics    []vm.NIC
 	shares  []vm.Share // of one device
 	rosetta bool       // on a device of its own
+	nested  bool
 }
 
 // parameters are the kernel's for every machine. The virtio console is the only
@@ -57,6 +59,10 @@ const maxCmdline = 2047
 // maximumTransmissionUnit accepts (macOS 13).
 const minMTU, maxMTU = 1500, 65535
 
+// errNotNested: VZGenericPlatformConfiguration's isNestedVirtualizationSupported
+// (macOS 15) is false on everything older.
+var errNotNested = errors.New("machines inside a machine need macOS 15 or newer on Apple's M3 or newer")
+
 var validSerial = regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`)
 
 // newPlan checks a configuration against what this host allows. The error names
@@ -66,12 +72,15 @@ func newPlan(c vm.Config, h host) (plan, error) {
 		kernel:  c.Kernel,
 		cmdline: strings.Join(append(slices.Clone(parameters), c.Cmdline...), " "),
 		cpus:    uint(c.CPUs), memory: uint64(c.Memory),
-		disks: slices.Clone(c.Disks), nics: slices.Clone(c.NICs), shares: slices.Clone(c.Shares), rosetta: c.Rosetta,
+		disks: slices.Clone(c.Disks), nics: slices.Clone(c.NICs), shares: slices.Clone(c.Shares), rosetta: c.Rosetta, nested: c.Nested,
 	}
 	err := errors.Join(checkKernel(c.Kernel, h.arch), checkCmdline(p.cmdline), checkSize(c, h), checkDisks(c.Disks),
 		checkNICs(c.NICs), vm.CheckShares(c.Shares))
 	if c.Rosetta {
 		err = errors.Join(err, h.rosetta)
+	}
+	if c.Nested && !h.nested {
+		err = errors.Join(err, errNotNested)
 	}
 	if err != nil {
 		return plan{}, err

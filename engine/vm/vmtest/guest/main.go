@@ -20,6 +20,7 @@ import (
 	"github.com/mdlayher/vsock"
 	"golang.org/x/sys/unix"
 
+	"github.com/skerry-app/skerry/engine/vm/kvm"
 	"github.com/skerry-app/skerry/engine/vm/vmtest/guest/ports"
 )
 
@@ -176,6 +177,8 @@ func do(r ports.Request) (string, error) {
 		return list(r.Argument)
 	case "call":
 		return call(r.Port)
+	case "nest":
+		return "", kvm.Probe()
 	case "frames":
 		return reflectFrames(r.Argument)
 	}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package qemu
+package kvm
 
 import "unsafe"
 
@@ -22,16 +22,16 @@ var probeProgram = []byte{
 }
 
 const (
-	kvmARMVCPUInit        = 0x4020aeae
-	kvmARMPreferredTarget = 0x8020aeaf
+	reqARMVCPUInit        = 0x4020aeae
+	reqARMPreferredTarget = 0x8020aeaf
 )
 
 // probePrepare gives the virtual CPU the host's own type (struct kvm_vcpu_init).
 func probePrepare(machine, vcpu int) error {
 	var init [8]uint32
-	if _, err := ioctlPointer(machine, kvmARMPreferredTarget, unsafe.Pointer(&init)); err != nil {
+	if _, err := ioctlPointer(machine, reqARMPreferredTarget, unsafe.Pointer(&init)); err != nil {
 		return err
 	}
-	_, err := ioctlPointer(vcpu, kvmARMVCPUInit, unsafe.Pointer(&init))
+	_, err := ioctlPointer(vcpu, reqARMVCPUInit, unsafe.Pointer(&init))
 	return err
 }

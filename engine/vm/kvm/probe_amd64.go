@@ -1,6 +1,6 @@
 //go:build linux
 
-package qemu
+package kvm
 
 // An x86 CPU begins in real mode sixteen bytes below 4 GiB, where it finds DAA and
 // HLT. Without hardware virtualization some kernels still offer /dev/kvm (pvm) and
@@ -15,13 +15,13 @@ const (
 
 var probeProgram = []byte{0x27, 0xf4}
 
-// kvmSetTSSAddr is needed on Intel CPUs that cannot run real mode by themselves.
+// reqSetTSSAddr is needed on Intel CPUs that cannot run real mode by themselves.
 const (
-	kvmSetTSSAddr = 0xae47
+	reqSetTSSAddr = 0xae47
 	tssAddr       = 0xfffbd000 // below the firmware, where QEMU puts it too
 )
 
 func probePrepare(machine, vcpu int) error {
-	_, err := ioctl(machine, kvmSetTSSAddr, tssAddr)
+	_, err := ioctl(machine, reqSetTSSAddr, tssAddr)
 	return err
 }

@@ -1,6 +1,8 @@
 //go:build linux && (amd64 || arm64)
 
-package qemu
+// Package kvm finds out whether virtual machines really run on this host's KVM,
+// by running one of a few instructions.
+package kvm
 
 import (
 	"errors"
@@ -16,14 +18,14 @@ import (
 
 // Requests of the KVM API (Linux, Documentation/virt/kvm/api.rst).
 const (
-	kvmGetAPIVersion       = 0xae00
-	kvmCreateVM            = 0xae01
-	kvmGetVCPUMmapSize     = 0xae04
-	kvmCreateVCPU          = 0xae41
-	kvmSetUserMemoryRegion = 0x4020ae46
-	kvmRun                 = 0xae80
+	reqGetAPIVersion       = 0xae00
+	reqCreateVM            = 0xae01
+	reqGetVCPUMmapSize     = 0xae04
+	reqCreateVCPU          = 0xae41
+	reqSetUserMemoryRegion = 0x4020ae46
+	reqRun                 = 0xae80
 
-	kvmAPIVersion = 12
+	apiVersion = 12
 )
 
 // Offsets in struct kvm_run.
@@ -36,16 +38,16 @@ const (
 // instructions.
 const probeTimeout = time.Second
 
-// kvmMemoryRegion is struct kvm_userspace_memory_region.
-type kvmMemoryRegion struct {
+// memoryRegion is struct kvm_userspace_memory_region.
+type memoryRegion struct {
 	slot, flags      uint32
 	guest, size, own uint64
 }
 
-// probeKVM lets a virtual CPU run a few instructions. /dev/kvm may be there, and
+// Probe lets a virtual CPU run a few instructions. /dev/kvm may be there, and
 // even yield a virtual machine, where none runs: in containers and in virtual
 // machines without nested virtualization.
-func probeKVM() error {
+func Probe() error {
 	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -56,10 +58,10 @@ func probeKVM() error {
 		return err
 	}
 	defer kvm.Close()
-	if v, err := ioctl(int(kvm.Fd()), kvmGetAPIVersion, 0); err != nil || v != kvmAPIVersion {
-		return fmt.Errorf("/dev/kvm does not speak version %d of its API (%d, %v)", kvmAPIVersion, v, err)
+	if v, err := ioctl(int(kvm.Fd()), reqGetAPIVersion, 0); err != nil || v != apiVersion {
+		return fmt.Errorf("/dev/kvm does not speak version %d of its API (%d, %v)", apiVersion, v, err)
 	}
-	machine, err := ioctl(int(kvm.Fd()), kvmCreateVM, 0)
+	machine, err := ioctl(int(kvm.Fd()), reqCreateVM, 0)
 	if err != nil {
 		return fmt.Errorf("/dev/kvm makes no virtual machine: %w", err)
 	}
@@ -70,11 +72,11 @@ func probeKVM() error {
 	}
 	defer unix.Munmap(page)
 	copy(page[probeOffset:], probeProgram)
-	region := kvmMemoryRegion{guest: probePage, size: uint64(len(page)), own: uint64(uintptr(unsafe.Pointer(&page[0])))}
-	if _, err := ioctlPointer(machine, kvmSetUserMemoryRegion, unsafe.Pointer(&region)); err != nil {
+	region := memoryRegion{guest: probePage, size: uint64(len(page)), own: uint64(uintptr(unsafe.Pointer(&page[0])))}
+	if _, err := ioctlPointer(machine, reqSetUserMemoryRegion, unsafe.Pointer(&region)); err != nil {
 		return fmt.Errorf("/dev/kvm gives a virtual machine no memory: %w", err)
 	}
-	vcpu, err := ioctl(machine, kvmCreateVCPU, 0)
+	vcpu, err := ioctl(machine, reqCreateVCPU, 0)
 	if err != nil {
 		return fmt.Errorf("/dev/kvm makes no virtual CPU: %w", err)
 	}
@@ -82,7 +84,7 @@ func probeKVM() error {
 	if err := probePrepare(machine, vcpu); err != nil {
 		return fmt.Errorf("/dev/kvm does not set up a virtual CPU: %w", err)
 	}
-	size, err := ioctl(int(kvm.Fd()), kvmGetVCPUMmapSize, 0)
+	size, err := ioctl(int(kvm.Fd()), reqGetVCPUMmapSize, 0)
 	if err != nil {
 		return fmt.Errorf("/dev/kvm does not say how large a virtual CPU's state is: %w", err)
 	}
@@ -113,7 +115,7 @@ func probeRun(vcpu, size int) error {
 	defer func() { close(done); <-ended }()
 	deadline := time.Now().Add(probeTimeout)
 	for {
-		_, err := ioctl(vcpu, kvmRun, 0)
+		_, err := ioctl(vcpu, reqRun, 0)
 		if err == unix.EINTR && time.Now().Before(deadline) {
 			continue
 		}

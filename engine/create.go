@@ -208,6 +208,11 @@ func (s *Spec) check() error {
 	if err := checkSockets(s.Sockets); err != nil {
 		return err
 	}
+	if s.Kernel != "" {
+		if err := checkKernel(s.Kernel); err != nil {
+			return err
+		}
+	}
 	if s.SSHAgent != "" && !filepath.IsAbs(s.SSHAgent) {
 		return bad("SSH agent %q: use the absolute path of its socket", s.SSHAgent)
 	}
@@ -221,6 +226,21 @@ func (s *Spec) check() error {
 		if strings.HasPrefix(kv, "=") || kv == "" || strings.ContainsRune(kv, 0) {
 			return bad("environment variable %q: use NAME=value", kv)
 		}
+	}
+	return nil
+}
+
+// checkKernel finds what is no kernel at first sight; whether it is one for this
+// host's machines the driver tells.
+func checkKernel(path string) error {
+	if !filepath.IsAbs(path) {
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("kernel %q: use the absolute path of a file", path))
+	}
+	switch st, err := os.Stat(path); {
+	case err != nil:
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("kernel: %v", err))
+	case !st.Mode().IsRegular():
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("kernel: %s is not a regular file", path))
 	}
 	return nil
 }

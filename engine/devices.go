@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -23,8 +24,12 @@ type Device struct {
 var deviceRule = regexp.MustCompile(`^[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}$`)
 
 func (s *Spec) devices() ([]*api.Device, error) {
+	asked := s.Devices
+	if s.Virtualization {
+		asked = append(slices.Clip(asked), Device{Source: "/dev/kvm"})
+	}
 	var list []*api.Device
-	for _, d := range s.Devices {
+	for _, d := range asked {
 		if d.Target == "" {
 			d.Target = d.Source
 		}

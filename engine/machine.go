@@ -1,13 +1,16 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 
+	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -110,9 +113,30 @@ func (m *machine) prepare(ctx context.Context) (vm.Config, error) {
 			disks = append(disks, vm.Disk{Path: e.home.swap(c.id), Serial: swapSerial(c.id)})
 		}
 	}
+	kernel, err := m.kernel()
+	if err != nil {
+		return vm.Config{}, err
+	}
 	cpus, memory := m.size()
-	return vm.Config{Name: m.name, Kernel: e.options.Kernel, Cmdline: cmdline, CPUs: cpus, Memory: memory, Disks: disks,
-		Shares: m.sources.shares, Rosetta: m.sources.rosetta, NICs: m.nics(), Console: e.console(m.name)}, nil
+	return vm.Config{Name: m.name, Kernel: kernel, Cmdline: cmdline, CPUs: cpus, Memory: memory, Disks: disks,
+		Shares: m.sources.shares, Rosetta: m.sources.rosetta, Nested: m.nested(), NICs: m.nics(), Console: e.console(m.name)}, nil
+}
+
+// kernel is the one that the members ask for; they share a machine and so have
+// to ask for the same.
+func (m *machine) kernel() (string, error) {
+	first := m.members[0]
+	for _, c := range m.members[1:] {
+		if c.rec.Spec.Kernel != first.rec.Spec.Kernel {
+			return "", errdefs.ErrConflict.WithMessage(fmt.Sprintf("containers %s and %s share the machine of pod %s and ask for different kernels", first.name(), c.name(), m.pod.name))
+		}
+	}
+	return cmp.Or(first.rec.Spec.Kernel, m.engine.options.Kernel), nil
+}
+
+// nested tells whether a member is to run machines.
+func (m *machine) nested() bool {
+	return slices.ContainsFunc(m.members, func(c *Container) bool { return c.rec.Spec.Virtualization })
 }
 
 // size is what the members ask for together: all their memory, and all their

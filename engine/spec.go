@@ -27,6 +27,9 @@ type Spec struct {
 	Memory   int64   // bytes, at least MinMemory; 0: DefaultMemory
 	DiskSize int64   // of what the container itself writes, bytes, at least MinDiskSize; 0: 16 GiB
 
+	Kernel         string // path of a kernel for its machine; empty: the engine's
+	Virtualization bool   // its machine can run machines of its own: there is /dev/kvm
+
 	// Pod is the name of a pod: its containers on a network share one machine.
 	// Empty: a machine of its own.
 	Pod       string

@@ -21,6 +21,7 @@ const cpuPeriod = 100_000
 // toOwn reads the labels that ask for what Docker has no words for.
 func toOwn(spec *engine.Spec, labels map[string]string) error {
 	spec.Pod, spec.SharePIDs, spec.SSHAgent = labels[label.Pod], labels[label.SharePIDs] == "true", labels[label.SSHAgent]
+	spec.Kernel, spec.Virtualization = labels[label.Kernel], labels[label.Nested] == "true"
 	for pair := range strings.FieldsFuncSeq(labels[label.Sockets], func(r rune) bool { return r == ',' }) {
 		host, inside, ok := strings.Cut(pair, ":")
 		if !ok {

@@ -27,8 +27,8 @@ type containerFlags struct {
 	workDir, user, entrypoint, hostname string
 	cpus, memory                        string
 	ports, extraHosts                   []string
-	network, pod                        string
-	sharePIDs, ssh                      bool
+	network, pod, kernel                string
+	sharePIDs, ssh, virtualization      bool
 	sockets                             []string
 	storage                             map[string]string
 	privileged, readOnly                bool
@@ -70,6 +70,8 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&f.sharePIDs, "share-pids", false, "see the processes of the pod's other containers that say so, too")
 	fs.StringArrayVar(&f.sockets, "publish-socket", nil, "have a unix socket of the container on this computer: path here:path in the container")
 	fs.BoolVar(&f.ssh, "ssh", false, "let the container use this computer's SSH agent")
+	fs.StringVar(&f.kernel, "kernel", "", "boot this kernel: a vmlinux on x86_64 (on a Mac a bzImage), an Image on arm64")
+	fs.BoolVar(&f.virtualization, "virtualization", false, "let the container run virtual machines, by /dev/kvm")
 	fs.BoolVar(&f.privileged, "privileged", false, "all capabilities, inside its own machine")
 	fs.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
 	fs.StringVar(&f.restart, "restart", "", "start again at the end: no, always, unless-stopped, on-failure[:retries]")
@@ -143,6 +145,9 @@ func (f *containerFlags) request(args []string) (client.ContainerCreateOptions, 
 	if f.sharePIDs {
 		config.Labels[label.SharePIDs] = "true"
 	}
+	if err := f.askMachine(config); err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
 	if config.Healthcheck, err = f.health.check(); err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
@@ -199,6 +204,21 @@ func restartPolicy(text string) (container.RestartPolicy, error) {
 		return p, fmt.Errorf("--restart must be no, always, unless-stopped or on-failure[:retries], not %q", text)
 	}
 	return p, nil
+}
+
+// askMachine asks for a machine that is other than usual.
+func (f *containerFlags) askMachine(config *container.Config) error {
+	if f.kernel != "" {
+		path, err := filepath.Abs(f.kernel)
+		if err != nil {
+			return err
+		}
+		config.Labels[label.Kernel] = path
+	}
+	if f.virtualization {
+		config.Labels[label.Nested] = "true"
+	}
+	return nil
 }
 
 // askSockets asks for sockets to be published and for the SSH agent.

@@ -12,6 +12,8 @@ const (
 	SharePIDs = Prefix + "share-pids"      // "true": one PID namespace with the pod's others that say so
 	Sockets   = Prefix + "publish-sockets" // "host:container" paths, separated by commas
 	SSHAgent  = Prefix + "ssh-agent"       // path of the host's SSH agent's socket
+	Kernel    = Prefix + "kernel"          // path of a kernel for the machine
+	Nested    = Prefix + "virtualization"  // "true": the machine can run machines
 )
 
 // What a project says of its containers.

@@ -32,7 +32,7 @@ func spec(p *skerryfile.Project, c *skerryfile.Container) (engine.Spec, error) {
 		CPUs: c.CPUs, Memory: c.Memory, DiskSize: c.Disk, ShmSize: c.ShmSize, Pod: c.Pod,
 		Network: p.Name, Aliases: []string{c.Name}, ExtraHosts: c.ExtraHosts, DNS: c.DNS,
 		Privileged: c.Privileged, ReadOnly: c.ReadOnly, CapAdd: c.CapAdd, CapDrop: c.CapDrop,
-		Tmpfs: c.Tmpfs, Sysctls: c.Sysctls,
+		Tmpfs: c.Tmpfs, Sysctls: c.Sysctls, Kernel: c.Kernel, Virtualization: c.Virtualization,
 		StopSignal: c.StopSignal, StopTimeout: c.StopGracePeriod,
 		Restart: engine.RestartPolicy{Name: c.Restart.Policy, MaximumRetryCount: c.Restart.Retries},
 		Labels:  maps.Clone(c.Labels),

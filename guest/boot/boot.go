@@ -36,6 +36,11 @@ func Mount() error {
 			return fmt.Errorf("mount %s on %s: %w", m.fs, m.target, err)
 		}
 	}
+	// The kernel gives it to root alone. A container that has it shares it with
+	// nobody, and runs machines as any of its users.
+	if err := os.Chmod("/dev/kvm", 0o666); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@
 //	                       what comes back after its end
 //	inside echo SOCKET     serve a unix socket: send back what has come, after
 //	                       its end, and " back"
+//	inside nest            run a virtual CPU on /dev/kvm
 //	inside grow DEVICE     grow the ext4 file system on a disk to the disk's size,
 //	                       while it is mounted, and print how many bytes it has
 package main
@@ -23,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/skerry-app/skerry/engine/vm/kvm"
 	"github.com/skerry-app/skerry/ext4/ext4test"
 )
 
@@ -34,8 +36,11 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) == 1 && args[0] == "nest" {
+		return kvm.Probe()
+	}
 	if len(args) != 2 {
-		return errors.New("usage: inside manifest|grow|send|echo ARGUMENT")
+		return errors.New("usage: inside nest, inside manifest|grow|send|echo ARGUMENT")
 	}
 	switch args[0] {
 	case "grow":

@@ -97,7 +97,6 @@ var absent = map[int]string{
 	126: "a volume that is not there is made, as docker does",
 	127: "volumes are named where they are used: none can be defined twice",
 	130: "Apple's convenience class around what is tested elsewhere",
-	133: "no virtualization in hardware on the machines that test this",
 	142: noNBD, 143: noNBD, 144: noNBD, 145: noNBD,
 	154: "tmpfs mounts are a container's own",
 	166: noHotPlug, 167: noHotPlug,

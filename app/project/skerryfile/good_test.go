@@ -79,6 +79,8 @@ cap_add = ["NET_ADMIN"]
 cap_drop = ["ALL"]
 dns = ["1.1.1.1", "::1"]
 ssh = true
+kernel = "src/x"
+virtualization = true
 restart = "on-failure:3"
 healthcheck = { http = ":8080/ready", interval = "5s", timeout = "2s", retries = 10, start_period = "1m", start_interval = "1s" }
 stop_grace_period = "1m30s"
@@ -121,6 +123,7 @@ external = true
 				Ulimits: []Ulimit{{"nofile", 1024, 1024}, {"core", 0, -1}},
 				Sysctls: map[string]string{"net.core.somaxconn": "1024", "net.ipv4.tcp_syncookies": "true"},
 				CapAdd:  []string{"NET_ADMIN"}, CapDrop: []string{"ALL"}, DNS: []netip.Addr{netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr("::1")}, SSH: true,
+				Kernel: "SHOP/src/x", Virtualization: true,
 				Restart: Restart{"on-failure", 3},
 				Health: &HealthCheck{Test: []string{"HTTP", "8080", "/ready"}, Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 10,
 					StartPeriod: time.Minute, StartInterval: time.Second},
@@ -184,6 +187,7 @@ image = "extra"
 				test.want.EnvFiles[i] = strings.Replace(file, "SHOP", dir, 1)
 			}
 			for _, c := range test.want.Containers {
+				c.Kernel = strings.Replace(c.Kernel, "SHOP", dir, 1)
 				for i := range c.Mounts {
 					c.Mounts[i].Source = strings.Replace(c.Mounts[i].Source, "SHOP", dir, 1)
 				}

@@ -83,6 +83,9 @@ type Container struct {
 	CapDrop []string
 	SSH     bool // the host's SSH agent
 
+	Kernel         string // path of the machine's; empty: the usual one
+	Virtualization bool   // the machine can run machines
+
 	Health  *HealthCheck // nil: the image's
 	Restart Restart
 

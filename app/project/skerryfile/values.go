@@ -156,17 +156,41 @@ func (r *reader) envFileTable(n *node) (file *node, required bool) {
 	return file, required
 }
 
-func (r *reader) envFile(n *node, name string, required bool) []variable {
-	file := name
+// file makes a file's path absolute: it is relative to the project file.
+func (r *reader) file(name string) (string, error) {
 	if rest, ok := strings.CutPrefix(name, "~/"); ok {
 		user, err := os.UserHomeDir()
-		if err != nil {
-			r.add(n.at, "env_file %q: %v", name, err)
-			return nil
-		}
-		file = filepath.Join(user, rest)
-	} else if !filepath.IsAbs(name) {
-		file = filepath.Join(r.dir, name)
+		return filepath.Join(user, rest), err
+	}
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name), nil
+	}
+	return filepath.Join(r.dir, name), nil
+}
+
+func (r *reader) kernel(n *node) string {
+	name, ok := r.text(n)
+	if !ok {
+		return ""
+	}
+	file, err := r.file(name)
+	if err == nil {
+		_, err = os.Stat(file)
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		r.add(n.at, "kernel %q does not exist", name)
+	case err != nil:
+		r.add(n.at, "kernel %q: %v", name, err)
+	}
+	return file
+}
+
+func (r *reader) envFile(n *node, name string, required bool) []variable {
+	file, err := r.file(name)
+	if err != nil {
+		r.add(n.at, "env_file %q: %v", name, err)
+		return nil
 	}
 	src, err := readSource(file)
 	switch {

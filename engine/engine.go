@@ -41,9 +41,11 @@ type Options struct {
 	Arch      string // of the machines, as in GOARCH; empty: the host's
 	Defaults  Defaults
 	Mirrors   map[string][]string // of registries, asked before them: host[:port][/path]
-	Subnets   []netip.Prefix      // that networks take a /24 of; empty: the network's usual ones
-	Log       *slog.Logger
-	Version   string
+	// RosettaCache has Rosetta keep its translations for as long as a machine runs.
+	RosettaCache bool
+	Subnets      []netip.Prefix // that networks take a /24 of; empty: the network's usual ones
+	Log          *slog.Logger
+	Version      string
 }
 
 // Defaults are what containers get that ask for nothing else. Zero values are

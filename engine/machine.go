@@ -119,7 +119,7 @@ func (m *machine) prepare(ctx context.Context) (vm.Config, error) {
 	}
 	cpus, memory := m.size()
 	return vm.Config{Name: m.name, Kernel: kernel, Cmdline: cmdline, CPUs: cpus, Memory: memory, Disks: disks,
-		Shares: m.sources.shares, Rosetta: m.sources.rosetta, Nested: m.nested(), NICs: m.nics(), Console: e.console(m.name)}, nil
+		Shares: m.sources.shares, Rosetta: m.sources.rosetta, RosettaCache: m.sources.cacheSocket, Nested: m.nested(), NICs: m.nics(), Console: e.console(m.name)}, nil
 }
 
 // kernel is the one that the members ask for; they share a machine and so have
@@ -154,6 +154,9 @@ func (m *machine) size() (cpus int, memory int64) {
 		cpus = most
 	}
 	const mebibyte = 1 << 20
+	if m.sources.cacheSocket != "" {
+		memory += translationsSize
+	}
 	return max(min(cpus, runtime.NumCPU()), most), (memory + mebibyte - 1) &^ (mebibyte - 1)
 }
 

@@ -146,7 +146,8 @@ type sources struct {
 	mounts map[string][]*api.Mount // by container
 
 	translators []*api.Translator
-	rosetta     bool // is one of them
+	rosetta     bool   // is one of them
+	cacheSocket string // of its cache; empty: it has none
 }
 
 // sources finds what is to be mounted in containers, and what runs their

@@ -23,6 +23,10 @@ func (e *Engine) arch() string {
 	return e.options.Arch
 }
 
+// translationsSize is the memory for Rosetta's translations, in bytes, which a
+// machine has beyond what its containers ask for.
+const translationsSize = 256 << 20
+
 // rosetta is a driver whose host may translate programs for amd64. Rosetta
 // gives nil, or what is in the way and what to do about it.
 type rosetta interface{ Rosetta() error }
@@ -36,7 +40,7 @@ func (e *Engine) translator(arch string) (*translate.Translator, error) {
 	var missing error
 	if d, ok := e.options.Driver.(rosetta); ok && arch == "amd64" {
 		if missing = d.Rosetta(); missing == nil {
-			t := translate.Rosetta()
+			t := translate.Rosetta(e.options.RosettaCache)
 			return &t, nil
 		}
 	}
@@ -96,6 +100,10 @@ func (s *sources) addTranslator(t *translate.Translator) error {
 	a := &api.Translator{Name: t.Name, Magic: t.Magic, Mask: t.Mask, Flags: t.Flags}
 	if t.Program == "" {
 		a.ShareTag, a.Path, s.rosetta = vm.RosettaTag, translate.RosettaName, true
+		if t.Cache != nil {
+			s.cacheSocket = t.Cache.Socket
+			a.Cache = &api.TranslationCache{Path: t.Cache.Program, Socket: t.Cache.Socket, Bytes: translationsSize}
+		}
 	} else {
 		m := Mount{Type: MountBind, Source: t.Program, ReadOnly: true}
 		var err error

@@ -45,6 +45,7 @@ type bootOptions struct {
 	memory    int64 // of the machine, in bytes
 	nics      []vm.NIC
 	disks     []vm.Disk // besides the usual ones
+	shares    []vm.Share
 	configure func(*api.ConfigureRequest)
 	stdio     agent.Stdio
 }
@@ -63,7 +64,7 @@ func connect(t testing.TB, o bootOptions) *guest {
 	g := &guest{scratch: newScratch(t)}
 	console := &console{}
 	ctx := deadline(t)
-	g.machine, err = driver.New(ctx, vm.Config{Name: t.Name(), Kernel: kernel, CPUs: 1, Memory: o.memory, NICs: o.nics, Console: console,
+	g.machine, err = driver.New(ctx, vm.Config{Name: t.Name(), Kernel: kernel, CPUs: 1, Memory: o.memory, NICs: o.nics, Shares: o.shares, Console: console,
 		Cmdline: []string{"root=/dev/vda", "ro", "rootfstype=ext4", "init=/sbin/vminitd"},
 		Disks: append([]vm.Disk{{Path: init, ReadOnly: true, Serial: "init"}, {Path: o.image, ReadOnly: true, Serial: "image"},
 			{Path: g.scratch, Serial: "scratch"}}, o.disks...)})

@@ -20,6 +20,13 @@ type Translator struct {
 	// Magic and Mask tell the programs that it runs by how they begin.
 	Magic, Mask []byte
 	Flags       string // of binfmt_misc
+	Cache       *Cache // nil: it translates anew each time
+}
+
+// Cache is a program that keeps what a translator has translated.
+type Cache struct {
+	Program string // its name beside the translator's
+	Socket  string // where the translator looks for it, in containers
 }
 
 // architecture is how ELF names a processor, and QEMU.
@@ -50,10 +57,17 @@ func Native(machine, program string) bool {
 // RosettaName is Rosetta's, also of its program.
 const RosettaName = "rosetta"
 
-// Rosetta is Apple's translator for amd64.
-func Rosetta() Translator {
+// Rosetta is Apple's translator for amd64, with or without its cache. (Apple,
+// "Running Intel Binaries in Linux VMs with Rosetta". That the daemon makes its
+// socket elsewhere than it was told, and that containers need the socket, are
+// findings of others.)
+func Rosetta(cached bool) Translator {
 	magic, mask := architectures["amd64"].pattern()
-	return Translator{Name: RosettaName, Magic: magic, Mask: mask, Flags: "OCF"}
+	t := Translator{Name: RosettaName, Magic: magic, Mask: mask, Flags: "OCF"}
+	if cached {
+		t.Cache = &Cache{Program: "rosettad", Socket: "/run/rosettad/rosetta.sock"}
+	}
+	return t
 }
 
 // QEMU finds in PATH QEMU's user mode emulator for programs of an architecture

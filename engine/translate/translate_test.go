@@ -10,12 +10,15 @@ import (
 // TestRosetta compares the pattern with the one that Apple documents for
 // binfmt_misc ("Running Intel Binaries in Linux VMs with Rosetta").
 func TestRosetta(t *testing.T) {
-	r := Rosetta()
+	r := Rosetta(false)
 	if magic := "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x3e\x00"; string(r.Magic) != magic {
 		t.Errorf("magic %x", r.Magic)
 	}
 	if mask := "\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"; string(r.Mask) != mask {
 		t.Errorf("mask %x", r.Mask)
+	}
+	if c := Rosetta(true).Cache; r.Cache != nil || c == nil || *c != (Cache{Program: "rosettad", Socket: "/run/rosettad/rosetta.sock"}) {
+		t.Errorf("cache %+v, without %+v", c, r.Cache)
 	}
 }
 

@@ -41,6 +41,9 @@ type Config struct {
 	// Rosetta asks for a virtiofs file system with the tag RosettaTag that has
 	// Apple's translator for amd64.
 	Rosetta bool
+	// RosettaCache, if set, is the path of a unix socket in the guest at which
+	// Rosetta looks for what keeps its translations.
+	RosettaCache string
 	// Nested asks for a processor with hardware virtualization, so that the guest
 	// can run machines of its own. Without it the guest finds none.
 	Nested bool

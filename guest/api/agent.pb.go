@@ -418,6 +418,7 @@ type Translator struct {
 	Magic         []byte                 `protobuf:"bytes,4,opt,name=magic,proto3" json:"magic,omitempty"`                       // how the programs that it runs begin
 	Mask          []byte                 `protobuf:"bytes,5,opt,name=mask,proto3" json:"mask,omitempty"`                         // the bits of magic that count
 	Flags         string                 `protobuf:"bytes,6,opt,name=flags,proto3" json:"flags,omitempty"`
+	Cache         *TranslationCache      `protobuf:"bytes,7,opt,name=cache,proto3" json:"cache,omitempty"` // absent: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -494,6 +495,77 @@ func (x *Translator) GetFlags() string {
 	return ""
 }
 
+func (x *Translator) GetCache() *TranslationCache {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
+// TranslationCache is a program that keeps what a translator has translated. It
+// is run as "PROGRAM daemon DIRECTORY" and serves DIRECTORY/uds/rosetta.sock,
+// as Rosetta's does. Without it, or if it does not come up, the translator
+// translates anew each time.
+type TranslationCache struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`     // of the program, beside the translator
+	Socket        string                 `protobuf:"bytes,2,opt,name=socket,proto3" json:"socket,omitempty"` // where the translator looks for it: a path in each container
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`  // that it may take of the machine's memory
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TranslationCache) Reset() {
+	*x = TranslationCache{}
+	mi := &file_agent_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TranslationCache) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TranslationCache) ProtoMessage() {}
+
+func (x *TranslationCache) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TranslationCache.ProtoReflect.Descriptor instead.
+func (*TranslationCache) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TranslationCache) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *TranslationCache) GetSocket() string {
+	if x != nil {
+		return x.Socket
+	}
+	return ""
+}
+
+func (x *TranslationCache) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 // Paths are paths inside the container.
 type Paths struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -504,7 +576,7 @@ type Paths struct {
 
 func (x *Paths) Reset() {
 	*x = Paths{}
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +588,7 @@ func (x *Paths) String() string {
 func (*Paths) ProtoMessage() {}
 
 func (x *Paths) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +601,7 @@ func (x *Paths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Paths.ProtoReflect.Descriptor instead.
 func (*Paths) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{5}
+	return file_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Paths) GetPaths() []string {
@@ -551,7 +623,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +635,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +648,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{6}
+	return file_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Device) GetSource() string {
@@ -608,7 +680,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +692,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +705,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{7}
+	return file_agent_proto_rawDescGZIP(), []int{8}
 }
 
 type AddContainerRequest struct {
@@ -645,7 +717,7 @@ type AddContainerRequest struct {
 
 func (x *AddContainerRequest) Reset() {
 	*x = AddContainerRequest{}
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +729,7 @@ func (x *AddContainerRequest) String() string {
 func (*AddContainerRequest) ProtoMessage() {}
 
 func (x *AddContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +742,7 @@ func (x *AddContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddContainerRequest.ProtoReflect.Descriptor instead.
 func (*AddContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{8}
+	return file_agent_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AddContainerRequest) GetContainer() *Container {
@@ -688,7 +760,7 @@ type AddContainerResponse struct {
 
 func (x *AddContainerResponse) Reset() {
 	*x = AddContainerResponse{}
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +772,7 @@ func (x *AddContainerResponse) String() string {
 func (*AddContainerResponse) ProtoMessage() {}
 
 func (x *AddContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +785,7 @@ func (x *AddContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddContainerResponse.ProtoReflect.Descriptor instead.
 func (*AddContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{9}
+	return file_agent_proto_rawDescGZIP(), []int{10}
 }
 
 type RemoveContainerRequest struct {
@@ -725,7 +797,7 @@ type RemoveContainerRequest struct {
 
 func (x *RemoveContainerRequest) Reset() {
 	*x = RemoveContainerRequest{}
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +809,7 @@ func (x *RemoveContainerRequest) String() string {
 func (*RemoveContainerRequest) ProtoMessage() {}
 
 func (x *RemoveContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +822,7 @@ func (x *RemoveContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveContainerRequest.ProtoReflect.Descriptor instead.
 func (*RemoveContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{10}
+	return file_agent_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RemoveContainerRequest) GetContainer() string {
@@ -768,7 +840,7 @@ type RemoveContainerResponse struct {
 
 func (x *RemoveContainerResponse) Reset() {
 	*x = RemoveContainerResponse{}
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +852,7 @@ func (x *RemoveContainerResponse) String() string {
 func (*RemoveContainerResponse) ProtoMessage() {}
 
 func (x *RemoveContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +865,7 @@ func (x *RemoveContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveContainerResponse.ProtoReflect.Descriptor instead.
 func (*RemoveContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{11}
+	return file_agent_proto_rawDescGZIP(), []int{12}
 }
 
 type PauseContainerRequest struct {
@@ -806,7 +878,7 @@ type PauseContainerRequest struct {
 
 func (x *PauseContainerRequest) Reset() {
 	*x = PauseContainerRequest{}
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +890,7 @@ func (x *PauseContainerRequest) String() string {
 func (*PauseContainerRequest) ProtoMessage() {}
 
 func (x *PauseContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +903,7 @@ func (x *PauseContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseContainerRequest.ProtoReflect.Descriptor instead.
 func (*PauseContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{12}
+	return file_agent_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PauseContainerRequest) GetContainer() string {
@@ -856,7 +928,7 @@ type PauseContainerResponse struct {
 
 func (x *PauseContainerResponse) Reset() {
 	*x = PauseContainerResponse{}
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +940,7 @@ func (x *PauseContainerResponse) String() string {
 func (*PauseContainerResponse) ProtoMessage() {}
 
 func (x *PauseContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +953,7 @@ func (x *PauseContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseContainerResponse.ProtoReflect.Descriptor instead.
 func (*PauseContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{13}
+	return file_agent_proto_rawDescGZIP(), []int{14}
 }
 
 // Root is the container's root: an overlay of a read-only image disk and a
@@ -897,7 +969,7 @@ type Root struct {
 
 func (x *Root) Reset() {
 	*x = Root{}
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +981,7 @@ func (x *Root) String() string {
 func (*Root) ProtoMessage() {}
 
 func (x *Root) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +994,7 @@ func (x *Root) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Root.ProtoReflect.Descriptor instead.
 func (*Root) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{14}
+	return file_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Root) GetImageDisk() string {
@@ -957,7 +1029,7 @@ type Socket struct {
 
 func (x *Socket) Reset() {
 	*x = Socket{}
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1041,7 @@ func (x *Socket) String() string {
 func (*Socket) ProtoMessage() {}
 
 func (x *Socket) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1054,7 @@ func (x *Socket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Socket.ProtoReflect.Descriptor instead.
 func (*Socket) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{15}
+	return file_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Socket) GetPath() string {
@@ -1019,7 +1091,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1103,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1116,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{16}
+	return file_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Mount) GetType() string {
@@ -1108,7 +1180,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1192,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1205,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{17}
+	return file_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Interface) GetName() string {
@@ -1178,7 +1250,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1262,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1275,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{18}
+	return file_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Names) GetHostname() string {
@@ -1258,7 +1330,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1342,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1355,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{19}
+	return file_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Host) GetAddress() string {
@@ -1317,7 +1389,7 @@ type Resources struct {
 
 func (x *Resources) Reset() {
 	*x = Resources{}
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1401,7 @@ func (x *Resources) String() string {
 func (*Resources) ProtoMessage() {}
 
 func (x *Resources) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1414,7 @@ func (x *Resources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resources.ProtoReflect.Descriptor instead.
 func (*Resources) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{20}
+	return file_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Resources) GetMemoryBytes() int64 {
@@ -1423,7 +1495,7 @@ type IOLimit struct {
 
 func (x *IOLimit) Reset() {
 	*x = IOLimit{}
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1507,7 @@ func (x *IOLimit) String() string {
 func (*IOLimit) ProtoMessage() {}
 
 func (x *IOLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1520,7 @@ func (x *IOLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IOLimit.ProtoReflect.Descriptor instead.
 func (*IOLimit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{21}
+	return file_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *IOLimit) GetDevice() string {
@@ -1515,7 +1587,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1599,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1612,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Process) GetId() string {
@@ -1698,7 +1770,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1710,7 +1782,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1723,7 +1795,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Capabilities) GetBounding() uint64 {
@@ -1773,7 +1845,7 @@ type Rlimit struct {
 
 func (x *Rlimit) Reset() {
 	*x = Rlimit{}
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +1857,7 @@ func (x *Rlimit) String() string {
 func (*Rlimit) ProtoMessage() {}
 
 func (x *Rlimit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +1870,7 @@ func (x *Rlimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rlimit.ProtoReflect.Descriptor instead.
 func (*Rlimit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Rlimit) GetResource() uint32 {
@@ -1832,7 +1904,7 @@ type CreateProcessRequest struct {
 
 func (x *CreateProcessRequest) Reset() {
 	*x = CreateProcessRequest{}
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +1916,7 @@ func (x *CreateProcessRequest) String() string {
 func (*CreateProcessRequest) ProtoMessage() {}
 
 func (x *CreateProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +1929,7 @@ func (x *CreateProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProcessRequest.ProtoReflect.Descriptor instead.
 func (*CreateProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateProcessRequest) GetContainer() string {
@@ -1882,7 +1954,7 @@ type CreateProcessResponse struct {
 
 func (x *CreateProcessResponse) Reset() {
 	*x = CreateProcessResponse{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +1966,7 @@ func (x *CreateProcessResponse) String() string {
 func (*CreateProcessResponse) ProtoMessage() {}
 
 func (x *CreateProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +1979,7 @@ func (x *CreateProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProcessResponse.ProtoReflect.Descriptor instead.
 func (*CreateProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{27}
 }
 
 type StartProcessRequest struct {
@@ -1920,7 +1992,7 @@ type StartProcessRequest struct {
 
 func (x *StartProcessRequest) Reset() {
 	*x = StartProcessRequest{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1932,7 +2004,7 @@ func (x *StartProcessRequest) String() string {
 func (*StartProcessRequest) ProtoMessage() {}
 
 func (x *StartProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1945,7 +2017,7 @@ func (x *StartProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartProcessRequest.ProtoReflect.Descriptor instead.
 func (*StartProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StartProcessRequest) GetContainer() string {
@@ -1971,7 +2043,7 @@ type StartProcessResponse struct {
 
 func (x *StartProcessResponse) Reset() {
 	*x = StartProcessResponse{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1983,7 +2055,7 @@ func (x *StartProcessResponse) String() string {
 func (*StartProcessResponse) ProtoMessage() {}
 
 func (x *StartProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1996,7 +2068,7 @@ func (x *StartProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartProcessResponse.ProtoReflect.Descriptor instead.
 func (*StartProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StartProcessResponse) GetPid() int32 {
@@ -2016,7 +2088,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2100,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2113,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WaitProcessRequest) GetContainer() string {
@@ -2070,7 +2142,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2154,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2167,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *WaitProcessResponse) GetExitCode() int32 {
@@ -2138,7 +2210,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2222,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2235,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SignalProcessRequest) GetContainer() string {
@@ -2202,7 +2274,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2286,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2299,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 type ResizeProcessRequest struct {
@@ -2242,7 +2314,7 @@ type ResizeProcessRequest struct {
 
 func (x *ResizeProcessRequest) Reset() {
 	*x = ResizeProcessRequest{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2326,7 @@ func (x *ResizeProcessRequest) String() string {
 func (*ResizeProcessRequest) ProtoMessage() {}
 
 func (x *ResizeProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2339,7 @@ func (x *ResizeProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeProcessRequest.ProtoReflect.Descriptor instead.
 func (*ResizeProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ResizeProcessRequest) GetContainer() string {
@@ -2306,7 +2378,7 @@ type ResizeProcessResponse struct {
 
 func (x *ResizeProcessResponse) Reset() {
 	*x = ResizeProcessResponse{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +2390,7 @@ func (x *ResizeProcessResponse) String() string {
 func (*ResizeProcessResponse) ProtoMessage() {}
 
 func (x *ResizeProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +2403,7 @@ func (x *ResizeProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeProcessResponse.ProtoReflect.Descriptor instead.
 func (*ResizeProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 type DeleteProcessRequest struct {
@@ -2344,7 +2416,7 @@ type DeleteProcessRequest struct {
 
 func (x *DeleteProcessRequest) Reset() {
 	*x = DeleteProcessRequest{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2428,7 @@ func (x *DeleteProcessRequest) String() string {
 func (*DeleteProcessRequest) ProtoMessage() {}
 
 func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2441,7 @@ func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessRequest.ProtoReflect.Descriptor instead.
 func (*DeleteProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DeleteProcessRequest) GetContainer() string {
@@ -2394,7 +2466,7 @@ type DeleteProcessResponse struct {
 
 func (x *DeleteProcessResponse) Reset() {
 	*x = DeleteProcessResponse{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2478,7 @@ func (x *DeleteProcessResponse) String() string {
 func (*DeleteProcessResponse) ProtoMessage() {}
 
 func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2491,7 @@ func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessResponse.ProtoReflect.Descriptor instead.
 func (*DeleteProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 type ListProcessesRequest struct {
@@ -2431,7 +2503,7 @@ type ListProcessesRequest struct {
 
 func (x *ListProcessesRequest) Reset() {
 	*x = ListProcessesRequest{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2515,7 @@ func (x *ListProcessesRequest) String() string {
 func (*ListProcessesRequest) ProtoMessage() {}
 
 func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2528,7 @@ func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
 func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListProcessesRequest) GetContainer() string {
@@ -2475,7 +2547,7 @@ type ListProcessesResponse struct {
 
 func (x *ListProcessesResponse) Reset() {
 	*x = ListProcessesResponse{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2559,7 @@ func (x *ListProcessesResponse) String() string {
 func (*ListProcessesResponse) ProtoMessage() {}
 
 func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2572,7 @@ func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
 func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListProcessesResponse) GetProcesses() []*ProcessInfo {
@@ -2525,7 +2597,7 @@ type ProcessInfo struct {
 
 func (x *ProcessInfo) Reset() {
 	*x = ProcessInfo{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +2609,7 @@ func (x *ProcessInfo) String() string {
 func (*ProcessInfo) ProtoMessage() {}
 
 func (x *ProcessInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2550,7 +2622,7 @@ func (x *ProcessInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessInfo.ProtoReflect.Descriptor instead.
 func (*ProcessInfo) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ProcessInfo) GetPid() int32 {
@@ -2611,7 +2683,7 @@ type StatisticsRequest struct {
 
 func (x *StatisticsRequest) Reset() {
 	*x = StatisticsRequest{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2623,7 +2695,7 @@ func (x *StatisticsRequest) String() string {
 func (*StatisticsRequest) ProtoMessage() {}
 
 func (x *StatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2636,7 +2708,7 @@ func (x *StatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticsRequest.ProtoReflect.Descriptor instead.
 func (*StatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *StatisticsRequest) GetContainer() string {
@@ -2666,7 +2738,7 @@ type StatisticsResponse struct {
 
 func (x *StatisticsResponse) Reset() {
 	*x = StatisticsResponse{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2678,7 +2750,7 @@ func (x *StatisticsResponse) String() string {
 func (*StatisticsResponse) ProtoMessage() {}
 
 func (x *StatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2691,7 +2763,7 @@ func (x *StatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticsResponse.ProtoReflect.Descriptor instead.
 func (*StatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StatisticsResponse) GetTime() *timestamppb.Timestamp {
@@ -2773,7 +2845,7 @@ type CPUStatistics struct {
 
 func (x *CPUStatistics) Reset() {
 	*x = CPUStatistics{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2785,7 +2857,7 @@ func (x *CPUStatistics) String() string {
 func (*CPUStatistics) ProtoMessage() {}
 
 func (x *CPUStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2798,7 +2870,7 @@ func (x *CPUStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUStatistics.ProtoReflect.Descriptor instead.
 func (*CPUStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CPUStatistics) GetOnline() uint32 {
@@ -2872,7 +2944,7 @@ type MemoryStatistics struct {
 
 func (x *MemoryStatistics) Reset() {
 	*x = MemoryStatistics{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2884,7 +2956,7 @@ func (x *MemoryStatistics) String() string {
 func (*MemoryStatistics) ProtoMessage() {}
 
 func (x *MemoryStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2897,7 +2969,7 @@ func (x *MemoryStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStatistics.ProtoReflect.Descriptor instead.
 func (*MemoryStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *MemoryStatistics) GetUsageBytes() uint64 {
@@ -2959,7 +3031,7 @@ type PidsStatistics struct {
 
 func (x *PidsStatistics) Reset() {
 	*x = PidsStatistics{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2971,7 +3043,7 @@ func (x *PidsStatistics) String() string {
 func (*PidsStatistics) ProtoMessage() {}
 
 func (x *PidsStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2984,7 +3056,7 @@ func (x *PidsStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PidsStatistics.ProtoReflect.Descriptor instead.
 func (*PidsStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PidsStatistics) GetCurrent() uint64 {
@@ -3015,7 +3087,7 @@ type DiskStatistics struct {
 
 func (x *DiskStatistics) Reset() {
 	*x = DiskStatistics{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3027,7 +3099,7 @@ func (x *DiskStatistics) String() string {
 func (*DiskStatistics) ProtoMessage() {}
 
 func (x *DiskStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3040,7 +3112,7 @@ func (x *DiskStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskStatistics.ProtoReflect.Descriptor instead.
 func (*DiskStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DiskStatistics) GetMajor() uint32 {
@@ -3102,7 +3174,7 @@ type InterfaceStatistics struct {
 
 func (x *InterfaceStatistics) Reset() {
 	*x = InterfaceStatistics{}
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3114,7 +3186,7 @@ func (x *InterfaceStatistics) String() string {
 func (*InterfaceStatistics) ProtoMessage() {}
 
 func (x *InterfaceStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3127,7 +3199,7 @@ func (x *InterfaceStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceStatistics.ProtoReflect.Descriptor instead.
 func (*InterfaceStatistics) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
+	return file_agent_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *InterfaceStatistics) GetName() string {
@@ -3205,7 +3277,7 @@ type Pressure struct {
 
 func (x *Pressure) Reset() {
 	*x = Pressure{}
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3217,7 +3289,7 @@ func (x *Pressure) String() string {
 func (*Pressure) ProtoMessage() {}
 
 func (x *Pressure) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3230,7 +3302,7 @@ func (x *Pressure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
 func (*Pressure) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
+	return file_agent_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Pressure) GetSome() *Stall {
@@ -3259,7 +3331,7 @@ type Stall struct {
 
 func (x *Stall) Reset() {
 	*x = Stall{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3271,7 +3343,7 @@ func (x *Stall) String() string {
 func (*Stall) ProtoMessage() {}
 
 func (x *Stall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3284,7 +3356,7 @@ func (x *Stall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stall.ProtoReflect.Descriptor instead.
 func (*Stall) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{48}
+	return file_agent_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Stall) GetAverage_10S() float64 {
@@ -3324,7 +3396,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3336,7 +3408,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3349,7 +3421,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{49}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *EventsRequest) GetContainer() string {
@@ -3369,7 +3441,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3381,7 +3453,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3394,7 +3466,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{50}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Event) GetOomKills() uint64 {
@@ -3416,7 +3488,7 @@ type SetTimeRequest struct {
 
 func (x *SetTimeRequest) Reset() {
 	*x = SetTimeRequest{}
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3428,7 +3500,7 @@ func (x *SetTimeRequest) String() string {
 func (*SetTimeRequest) ProtoMessage() {}
 
 func (x *SetTimeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3441,7 +3513,7 @@ func (x *SetTimeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTimeRequest.ProtoReflect.Descriptor instead.
 func (*SetTimeRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{51}
+	return file_agent_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SetTimeRequest) GetTime() *timestamppb.Timestamp {
@@ -3466,7 +3538,7 @@ type SetTimeResponse struct {
 
 func (x *SetTimeResponse) Reset() {
 	*x = SetTimeResponse{}
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3478,7 +3550,7 @@ func (x *SetTimeResponse) String() string {
 func (*SetTimeResponse) ProtoMessage() {}
 
 func (x *SetTimeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3491,7 +3563,7 @@ func (x *SetTimeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTimeResponse.ProtoReflect.Descriptor instead.
 func (*SetTimeResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{52}
+	return file_agent_proto_rawDescGZIP(), []int{53}
 }
 
 type StatFileRequest struct {
@@ -3504,7 +3576,7 @@ type StatFileRequest struct {
 
 func (x *StatFileRequest) Reset() {
 	*x = StatFileRequest{}
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3516,7 +3588,7 @@ func (x *StatFileRequest) String() string {
 func (*StatFileRequest) ProtoMessage() {}
 
 func (x *StatFileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3529,7 +3601,7 @@ func (x *StatFileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatFileRequest.ProtoReflect.Descriptor instead.
 func (*StatFileRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{53}
+	return file_agent_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *StatFileRequest) GetContainer() string {
@@ -3559,7 +3631,7 @@ type StatFileResponse struct {
 
 func (x *StatFileResponse) Reset() {
 	*x = StatFileResponse{}
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3571,7 +3643,7 @@ func (x *StatFileResponse) String() string {
 func (*StatFileResponse) ProtoMessage() {}
 
 func (x *StatFileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3584,7 +3656,7 @@ func (x *StatFileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatFileResponse.ProtoReflect.Descriptor instead.
 func (*StatFileResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{54}
+	return file_agent_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *StatFileResponse) GetName() string {
@@ -3633,7 +3705,7 @@ type ReadFilesRequest struct {
 
 func (x *ReadFilesRequest) Reset() {
 	*x = ReadFilesRequest{}
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3717,7 @@ func (x *ReadFilesRequest) String() string {
 func (*ReadFilesRequest) ProtoMessage() {}
 
 func (x *ReadFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3730,7 @@ func (x *ReadFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadFilesRequest.ProtoReflect.Descriptor instead.
 func (*ReadFilesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{55}
+	return file_agent_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ReadFilesRequest) GetContainer() string {
@@ -3690,7 +3762,7 @@ type ReadFilesResponse struct {
 
 func (x *ReadFilesResponse) Reset() {
 	*x = ReadFilesResponse{}
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3702,7 +3774,7 @@ func (x *ReadFilesResponse) String() string {
 func (*ReadFilesResponse) ProtoMessage() {}
 
 func (x *ReadFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3715,7 +3787,7 @@ func (x *ReadFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadFilesResponse.ProtoReflect.Descriptor instead.
 func (*ReadFilesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{56}
+	return file_agent_proto_rawDescGZIP(), []int{57}
 }
 
 type WriteFilesRequest struct {
@@ -3730,7 +3802,7 @@ type WriteFilesRequest struct {
 
 func (x *WriteFilesRequest) Reset() {
 	*x = WriteFilesRequest{}
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3742,7 +3814,7 @@ func (x *WriteFilesRequest) String() string {
 func (*WriteFilesRequest) ProtoMessage() {}
 
 func (x *WriteFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3755,7 +3827,7 @@ func (x *WriteFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteFilesRequest.ProtoReflect.Descriptor instead.
 func (*WriteFilesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{57}
+	return file_agent_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WriteFilesRequest) GetContainer() string {
@@ -3794,7 +3866,7 @@ type WriteFilesResponse struct {
 
 func (x *WriteFilesResponse) Reset() {
 	*x = WriteFilesResponse{}
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3806,7 +3878,7 @@ func (x *WriteFilesResponse) String() string {
 func (*WriteFilesResponse) ProtoMessage() {}
 
 func (x *WriteFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3819,7 +3891,7 @@ func (x *WriteFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteFilesResponse.ProtoReflect.Descriptor instead.
 func (*WriteFilesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{58}
+	return file_agent_proto_rawDescGZIP(), []int{59}
 }
 
 type FreezeFilesRequest struct {
@@ -3833,7 +3905,7 @@ type FreezeFilesRequest struct {
 
 func (x *FreezeFilesRequest) Reset() {
 	*x = FreezeFilesRequest{}
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3845,7 +3917,7 @@ func (x *FreezeFilesRequest) String() string {
 func (*FreezeFilesRequest) ProtoMessage() {}
 
 func (x *FreezeFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3858,7 +3930,7 @@ func (x *FreezeFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeFilesRequest.ProtoReflect.Descriptor instead.
 func (*FreezeFilesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{59}
+	return file_agent_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *FreezeFilesRequest) GetContainer() string {
@@ -3890,7 +3962,7 @@ type FreezeFilesResponse struct {
 
 func (x *FreezeFilesResponse) Reset() {
 	*x = FreezeFilesResponse{}
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3902,7 +3974,7 @@ func (x *FreezeFilesResponse) String() string {
 func (*FreezeFilesResponse) ProtoMessage() {}
 
 func (x *FreezeFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3915,7 +3987,7 @@ func (x *FreezeFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeFilesResponse.ProtoReflect.Descriptor instead.
 func (*FreezeFilesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{60}
+	return file_agent_proto_rawDescGZIP(), []int{61}
 }
 
 type ThawFilesRequest struct {
@@ -3928,7 +4000,7 @@ type ThawFilesRequest struct {
 
 func (x *ThawFilesRequest) Reset() {
 	*x = ThawFilesRequest{}
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3940,7 +4012,7 @@ func (x *ThawFilesRequest) String() string {
 func (*ThawFilesRequest) ProtoMessage() {}
 
 func (x *ThawFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3953,7 +4025,7 @@ func (x *ThawFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThawFilesRequest.ProtoReflect.Descriptor instead.
 func (*ThawFilesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{61}
+	return file_agent_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ThawFilesRequest) GetContainer() string {
@@ -3978,7 +4050,7 @@ type ThawFilesResponse struct {
 
 func (x *ThawFilesResponse) Reset() {
 	*x = ThawFilesResponse{}
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3990,7 +4062,7 @@ func (x *ThawFilesResponse) String() string {
 func (*ThawFilesResponse) ProtoMessage() {}
 
 func (x *ThawFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4003,7 +4075,7 @@ func (x *ThawFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThawFilesResponse.ProtoReflect.Descriptor instead.
 func (*ThawFilesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{62}
+	return file_agent_proto_rawDescGZIP(), []int{63}
 }
 
 type TrimFilesRequest struct {
@@ -4016,7 +4088,7 @@ type TrimFilesRequest struct {
 
 func (x *TrimFilesRequest) Reset() {
 	*x = TrimFilesRequest{}
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4028,7 +4100,7 @@ func (x *TrimFilesRequest) String() string {
 func (*TrimFilesRequest) ProtoMessage() {}
 
 func (x *TrimFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4041,7 +4113,7 @@ func (x *TrimFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrimFilesRequest.ProtoReflect.Descriptor instead.
 func (*TrimFilesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{63}
+	return file_agent_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *TrimFilesRequest) GetContainer() string {
@@ -4067,7 +4139,7 @@ type TrimFilesResponse struct {
 
 func (x *TrimFilesResponse) Reset() {
 	*x = TrimFilesResponse{}
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4079,7 +4151,7 @@ func (x *TrimFilesResponse) String() string {
 func (*TrimFilesResponse) ProtoMessage() {}
 
 func (x *TrimFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4092,7 +4164,7 @@ func (x *TrimFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrimFilesResponse.ProtoReflect.Descriptor instead.
 func (*TrimFilesResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{64}
+	return file_agent_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *TrimFilesResponse) GetBytes() uint64 {
@@ -4112,7 +4184,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4124,7 +4196,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4137,7 +4209,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{65}
+	return file_agent_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ProbeRequest) GetPort() uint32 {
@@ -4164,7 +4236,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4176,7 +4248,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4189,7 +4261,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{66}
+	return file_agent_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ProbeResponse) GetHealthy() bool {
@@ -4214,7 +4286,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4226,7 +4298,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4239,7 +4311,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{67}
+	return file_agent_proto_rawDescGZIP(), []int{68}
 }
 
 type ShutdownResponse struct {
@@ -4250,7 +4322,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4262,7 +4334,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4275,7 +4347,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{68}
+	return file_agent_proto_rawDescGZIP(), []int{69}
 }
 
 var File_agent_proto protoreflect.FileDescriptor
@@ -4327,7 +4399,7 @@ const file_agent_proto_rawDesc = "" +
 	"share_pids\x182 \x01(\bR\tsharePids\x1a:\n" +
 	"\fSysctlsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xca\x01\n" +
 	"\n" +
 	"Translator\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
@@ -4335,7 +4407,12 @@ const file_agent_proto_rawDesc = "" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n" +
 	"\x05magic\x18\x04 \x01(\fR\x05magic\x12\x12\n" +
 	"\x04mask\x18\x05 \x01(\fR\x04mask\x12\x14\n" +
-	"\x05flags\x18\x06 \x01(\tR\x05flags\"\x1d\n" +
+	"\x05flags\x18\x06 \x01(\tR\x05flags\x127\n" +
+	"\x05cache\x18\a \x01(\v2!.skerry.guest.v1.TranslationCacheR\x05cache\"T\n" +
+	"\x10TranslationCache\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06socket\x18\x02 \x01(\tR\x06socket\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\x1d\n" +
 	"\x05Paths\x12\x14\n" +
 	"\x05paths\x18\x01 \x03(\tR\x05paths\"P\n" +
 	"\x06Device\x12\x16\n" +
@@ -4656,173 +4733,175 @@ func file_agent_proto_rawDescGZIP() []byte {
 	return file_agent_proto_rawDescData
 }
 
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
 var file_agent_proto_goTypes = []any{
 	(*InfoRequest)(nil),             // 0: skerry.guest.v1.InfoRequest
 	(*InfoResponse)(nil),            // 1: skerry.guest.v1.InfoResponse
 	(*ConfigureRequest)(nil),        // 2: skerry.guest.v1.ConfigureRequest
 	(*Container)(nil),               // 3: skerry.guest.v1.Container
 	(*Translator)(nil),              // 4: skerry.guest.v1.Translator
-	(*Paths)(nil),                   // 5: skerry.guest.v1.Paths
-	(*Device)(nil),                  // 6: skerry.guest.v1.Device
-	(*ConfigureResponse)(nil),       // 7: skerry.guest.v1.ConfigureResponse
-	(*AddContainerRequest)(nil),     // 8: skerry.guest.v1.AddContainerRequest
-	(*AddContainerResponse)(nil),    // 9: skerry.guest.v1.AddContainerResponse
-	(*RemoveContainerRequest)(nil),  // 10: skerry.guest.v1.RemoveContainerRequest
-	(*RemoveContainerResponse)(nil), // 11: skerry.guest.v1.RemoveContainerResponse
-	(*PauseContainerRequest)(nil),   // 12: skerry.guest.v1.PauseContainerRequest
-	(*PauseContainerResponse)(nil),  // 13: skerry.guest.v1.PauseContainerResponse
-	(*Root)(nil),                    // 14: skerry.guest.v1.Root
-	(*Socket)(nil),                  // 15: skerry.guest.v1.Socket
-	(*Mount)(nil),                   // 16: skerry.guest.v1.Mount
-	(*Interface)(nil),               // 17: skerry.guest.v1.Interface
-	(*Names)(nil),                   // 18: skerry.guest.v1.Names
-	(*Host)(nil),                    // 19: skerry.guest.v1.Host
-	(*Resources)(nil),               // 20: skerry.guest.v1.Resources
-	(*IOLimit)(nil),                 // 21: skerry.guest.v1.IOLimit
-	(*Process)(nil),                 // 22: skerry.guest.v1.Process
-	(*Capabilities)(nil),            // 23: skerry.guest.v1.Capabilities
-	(*Rlimit)(nil),                  // 24: skerry.guest.v1.Rlimit
-	(*CreateProcessRequest)(nil),    // 25: skerry.guest.v1.CreateProcessRequest
-	(*CreateProcessResponse)(nil),   // 26: skerry.guest.v1.CreateProcessResponse
-	(*StartProcessRequest)(nil),     // 27: skerry.guest.v1.StartProcessRequest
-	(*StartProcessResponse)(nil),    // 28: skerry.guest.v1.StartProcessResponse
-	(*WaitProcessRequest)(nil),      // 29: skerry.guest.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),     // 30: skerry.guest.v1.WaitProcessResponse
-	(*SignalProcessRequest)(nil),    // 31: skerry.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil),   // 32: skerry.guest.v1.SignalProcessResponse
-	(*ResizeProcessRequest)(nil),    // 33: skerry.guest.v1.ResizeProcessRequest
-	(*ResizeProcessResponse)(nil),   // 34: skerry.guest.v1.ResizeProcessResponse
-	(*DeleteProcessRequest)(nil),    // 35: skerry.guest.v1.DeleteProcessRequest
-	(*DeleteProcessResponse)(nil),   // 36: skerry.guest.v1.DeleteProcessResponse
-	(*ListProcessesRequest)(nil),    // 37: skerry.guest.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil),   // 38: skerry.guest.v1.ListProcessesResponse
-	(*ProcessInfo)(nil),             // 39: skerry.guest.v1.ProcessInfo
-	(*StatisticsRequest)(nil),       // 40: skerry.guest.v1.StatisticsRequest
-	(*StatisticsResponse)(nil),      // 41: skerry.guest.v1.StatisticsResponse
-	(*CPUStatistics)(nil),           // 42: skerry.guest.v1.CPUStatistics
-	(*MemoryStatistics)(nil),        // 43: skerry.guest.v1.MemoryStatistics
-	(*PidsStatistics)(nil),          // 44: skerry.guest.v1.PidsStatistics
-	(*DiskStatistics)(nil),          // 45: skerry.guest.v1.DiskStatistics
-	(*InterfaceStatistics)(nil),     // 46: skerry.guest.v1.InterfaceStatistics
-	(*Pressure)(nil),                // 47: skerry.guest.v1.Pressure
-	(*Stall)(nil),                   // 48: skerry.guest.v1.Stall
-	(*EventsRequest)(nil),           // 49: skerry.guest.v1.EventsRequest
-	(*Event)(nil),                   // 50: skerry.guest.v1.Event
-	(*SetTimeRequest)(nil),          // 51: skerry.guest.v1.SetTimeRequest
-	(*SetTimeResponse)(nil),         // 52: skerry.guest.v1.SetTimeResponse
-	(*StatFileRequest)(nil),         // 53: skerry.guest.v1.StatFileRequest
-	(*StatFileResponse)(nil),        // 54: skerry.guest.v1.StatFileResponse
-	(*ReadFilesRequest)(nil),        // 55: skerry.guest.v1.ReadFilesRequest
-	(*ReadFilesResponse)(nil),       // 56: skerry.guest.v1.ReadFilesResponse
-	(*WriteFilesRequest)(nil),       // 57: skerry.guest.v1.WriteFilesRequest
-	(*WriteFilesResponse)(nil),      // 58: skerry.guest.v1.WriteFilesResponse
-	(*FreezeFilesRequest)(nil),      // 59: skerry.guest.v1.FreezeFilesRequest
-	(*FreezeFilesResponse)(nil),     // 60: skerry.guest.v1.FreezeFilesResponse
-	(*ThawFilesRequest)(nil),        // 61: skerry.guest.v1.ThawFilesRequest
-	(*ThawFilesResponse)(nil),       // 62: skerry.guest.v1.ThawFilesResponse
-	(*TrimFilesRequest)(nil),        // 63: skerry.guest.v1.TrimFilesRequest
-	(*TrimFilesResponse)(nil),       // 64: skerry.guest.v1.TrimFilesResponse
-	(*ProbeRequest)(nil),            // 65: skerry.guest.v1.ProbeRequest
-	(*ProbeResponse)(nil),           // 66: skerry.guest.v1.ProbeResponse
-	(*ShutdownRequest)(nil),         // 67: skerry.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),        // 68: skerry.guest.v1.ShutdownResponse
-	nil,                             // 69: skerry.guest.v1.Container.SysctlsEntry
-	nil,                             // 70: skerry.guest.v1.MemoryStatistics.DetailsEntry
-	(*timestamppb.Timestamp)(nil),   // 71: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 72: google.protobuf.Duration
+	(*TranslationCache)(nil),        // 5: skerry.guest.v1.TranslationCache
+	(*Paths)(nil),                   // 6: skerry.guest.v1.Paths
+	(*Device)(nil),                  // 7: skerry.guest.v1.Device
+	(*ConfigureResponse)(nil),       // 8: skerry.guest.v1.ConfigureResponse
+	(*AddContainerRequest)(nil),     // 9: skerry.guest.v1.AddContainerRequest
+	(*AddContainerResponse)(nil),    // 10: skerry.guest.v1.AddContainerResponse
+	(*RemoveContainerRequest)(nil),  // 11: skerry.guest.v1.RemoveContainerRequest
+	(*RemoveContainerResponse)(nil), // 12: skerry.guest.v1.RemoveContainerResponse
+	(*PauseContainerRequest)(nil),   // 13: skerry.guest.v1.PauseContainerRequest
+	(*PauseContainerResponse)(nil),  // 14: skerry.guest.v1.PauseContainerResponse
+	(*Root)(nil),                    // 15: skerry.guest.v1.Root
+	(*Socket)(nil),                  // 16: skerry.guest.v1.Socket
+	(*Mount)(nil),                   // 17: skerry.guest.v1.Mount
+	(*Interface)(nil),               // 18: skerry.guest.v1.Interface
+	(*Names)(nil),                   // 19: skerry.guest.v1.Names
+	(*Host)(nil),                    // 20: skerry.guest.v1.Host
+	(*Resources)(nil),               // 21: skerry.guest.v1.Resources
+	(*IOLimit)(nil),                 // 22: skerry.guest.v1.IOLimit
+	(*Process)(nil),                 // 23: skerry.guest.v1.Process
+	(*Capabilities)(nil),            // 24: skerry.guest.v1.Capabilities
+	(*Rlimit)(nil),                  // 25: skerry.guest.v1.Rlimit
+	(*CreateProcessRequest)(nil),    // 26: skerry.guest.v1.CreateProcessRequest
+	(*CreateProcessResponse)(nil),   // 27: skerry.guest.v1.CreateProcessResponse
+	(*StartProcessRequest)(nil),     // 28: skerry.guest.v1.StartProcessRequest
+	(*StartProcessResponse)(nil),    // 29: skerry.guest.v1.StartProcessResponse
+	(*WaitProcessRequest)(nil),      // 30: skerry.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),     // 31: skerry.guest.v1.WaitProcessResponse
+	(*SignalProcessRequest)(nil),    // 32: skerry.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),   // 33: skerry.guest.v1.SignalProcessResponse
+	(*ResizeProcessRequest)(nil),    // 34: skerry.guest.v1.ResizeProcessRequest
+	(*ResizeProcessResponse)(nil),   // 35: skerry.guest.v1.ResizeProcessResponse
+	(*DeleteProcessRequest)(nil),    // 36: skerry.guest.v1.DeleteProcessRequest
+	(*DeleteProcessResponse)(nil),   // 37: skerry.guest.v1.DeleteProcessResponse
+	(*ListProcessesRequest)(nil),    // 38: skerry.guest.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil),   // 39: skerry.guest.v1.ListProcessesResponse
+	(*ProcessInfo)(nil),             // 40: skerry.guest.v1.ProcessInfo
+	(*StatisticsRequest)(nil),       // 41: skerry.guest.v1.StatisticsRequest
+	(*StatisticsResponse)(nil),      // 42: skerry.guest.v1.StatisticsResponse
+	(*CPUStatistics)(nil),           // 43: skerry.guest.v1.CPUStatistics
+	(*MemoryStatistics)(nil),        // 44: skerry.guest.v1.MemoryStatistics
+	(*PidsStatistics)(nil),          // 45: skerry.guest.v1.PidsStatistics
+	(*DiskStatistics)(nil),          // 46: skerry.guest.v1.DiskStatistics
+	(*InterfaceStatistics)(nil),     // 47: skerry.guest.v1.InterfaceStatistics
+	(*Pressure)(nil),                // 48: skerry.guest.v1.Pressure
+	(*Stall)(nil),                   // 49: skerry.guest.v1.Stall
+	(*EventsRequest)(nil),           // 50: skerry.guest.v1.EventsRequest
+	(*Event)(nil),                   // 51: skerry.guest.v1.Event
+	(*SetTimeRequest)(nil),          // 52: skerry.guest.v1.SetTimeRequest
+	(*SetTimeResponse)(nil),         // 53: skerry.guest.v1.SetTimeResponse
+	(*StatFileRequest)(nil),         // 54: skerry.guest.v1.StatFileRequest
+	(*StatFileResponse)(nil),        // 55: skerry.guest.v1.StatFileResponse
+	(*ReadFilesRequest)(nil),        // 56: skerry.guest.v1.ReadFilesRequest
+	(*ReadFilesResponse)(nil),       // 57: skerry.guest.v1.ReadFilesResponse
+	(*WriteFilesRequest)(nil),       // 58: skerry.guest.v1.WriteFilesRequest
+	(*WriteFilesResponse)(nil),      // 59: skerry.guest.v1.WriteFilesResponse
+	(*FreezeFilesRequest)(nil),      // 60: skerry.guest.v1.FreezeFilesRequest
+	(*FreezeFilesResponse)(nil),     // 61: skerry.guest.v1.FreezeFilesResponse
+	(*ThawFilesRequest)(nil),        // 62: skerry.guest.v1.ThawFilesRequest
+	(*ThawFilesResponse)(nil),       // 63: skerry.guest.v1.ThawFilesResponse
+	(*TrimFilesRequest)(nil),        // 64: skerry.guest.v1.TrimFilesRequest
+	(*TrimFilesResponse)(nil),       // 65: skerry.guest.v1.TrimFilesResponse
+	(*ProbeRequest)(nil),            // 66: skerry.guest.v1.ProbeRequest
+	(*ProbeResponse)(nil),           // 67: skerry.guest.v1.ProbeResponse
+	(*ShutdownRequest)(nil),         // 68: skerry.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),        // 69: skerry.guest.v1.ShutdownResponse
+	nil,                             // 70: skerry.guest.v1.Container.SysctlsEntry
+	nil,                             // 71: skerry.guest.v1.MemoryStatistics.DetailsEntry
+	(*timestamppb.Timestamp)(nil),   // 72: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 73: google.protobuf.Duration
 }
 var file_agent_proto_depIdxs = []int32{
-	71, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
-	17, // 1: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
+	72, // 0: skerry.guest.v1.ConfigureRequest.time:type_name -> google.protobuf.Timestamp
+	18, // 1: skerry.guest.v1.ConfigureRequest.interfaces:type_name -> skerry.guest.v1.Interface
 	4,  // 2: skerry.guest.v1.ConfigureRequest.translators:type_name -> skerry.guest.v1.Translator
 	3,  // 3: skerry.guest.v1.ConfigureRequest.container:type_name -> skerry.guest.v1.Container
-	14, // 4: skerry.guest.v1.Container.root:type_name -> skerry.guest.v1.Root
-	16, // 5: skerry.guest.v1.Container.mounts:type_name -> skerry.guest.v1.Mount
-	18, // 6: skerry.guest.v1.Container.names:type_name -> skerry.guest.v1.Names
-	69, // 7: skerry.guest.v1.Container.sysctls:type_name -> skerry.guest.v1.Container.SysctlsEntry
-	20, // 8: skerry.guest.v1.Container.resources:type_name -> skerry.guest.v1.Resources
-	22, // 9: skerry.guest.v1.Container.process:type_name -> skerry.guest.v1.Process
-	5,  // 10: skerry.guest.v1.Container.masked_paths:type_name -> skerry.guest.v1.Paths
-	5,  // 11: skerry.guest.v1.Container.read_only_paths:type_name -> skerry.guest.v1.Paths
-	6,  // 12: skerry.guest.v1.Container.devices:type_name -> skerry.guest.v1.Device
-	15, // 13: skerry.guest.v1.Container.sockets:type_name -> skerry.guest.v1.Socket
-	3,  // 14: skerry.guest.v1.AddContainerRequest.container:type_name -> skerry.guest.v1.Container
-	19, // 15: skerry.guest.v1.Names.hosts:type_name -> skerry.guest.v1.Host
-	21, // 16: skerry.guest.v1.Resources.io:type_name -> skerry.guest.v1.IOLimit
-	23, // 17: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
-	24, // 18: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
-	22, // 19: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
-	71, // 20: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
-	39, // 21: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
-	71, // 22: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
-	71, // 23: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
-	42, // 24: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
-	43, // 25: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
-	44, // 26: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
-	45, // 27: skerry.guest.v1.StatisticsResponse.disks:type_name -> skerry.guest.v1.DiskStatistics
-	46, // 28: skerry.guest.v1.StatisticsResponse.interfaces:type_name -> skerry.guest.v1.InterfaceStatistics
-	47, // 29: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
-	47, // 30: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
-	47, // 31: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
-	70, // 32: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
-	48, // 33: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
-	48, // 34: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
-	71, // 35: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
-	72, // 36: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
-	71, // 37: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
-	72, // 38: skerry.guest.v1.FreezeFilesRequest.limit:type_name -> google.protobuf.Duration
-	0,  // 39: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
-	2,  // 40: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
-	8,  // 41: skerry.guest.v1.Agent.AddContainer:input_type -> skerry.guest.v1.AddContainerRequest
-	10, // 42: skerry.guest.v1.Agent.RemoveContainer:input_type -> skerry.guest.v1.RemoveContainerRequest
-	12, // 43: skerry.guest.v1.Agent.PauseContainer:input_type -> skerry.guest.v1.PauseContainerRequest
-	25, // 44: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
-	27, // 45: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
-	29, // 46: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
-	31, // 47: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
-	33, // 48: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
-	35, // 49: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
-	37, // 50: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
-	40, // 51: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
-	49, // 52: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
-	51, // 53: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
-	53, // 54: skerry.guest.v1.Agent.StatFile:input_type -> skerry.guest.v1.StatFileRequest
-	55, // 55: skerry.guest.v1.Agent.ReadFiles:input_type -> skerry.guest.v1.ReadFilesRequest
-	57, // 56: skerry.guest.v1.Agent.WriteFiles:input_type -> skerry.guest.v1.WriteFilesRequest
-	59, // 57: skerry.guest.v1.Agent.FreezeFiles:input_type -> skerry.guest.v1.FreezeFilesRequest
-	61, // 58: skerry.guest.v1.Agent.ThawFiles:input_type -> skerry.guest.v1.ThawFilesRequest
-	63, // 59: skerry.guest.v1.Agent.TrimFiles:input_type -> skerry.guest.v1.TrimFilesRequest
-	65, // 60: skerry.guest.v1.Agent.Probe:input_type -> skerry.guest.v1.ProbeRequest
-	67, // 61: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
-	1,  // 62: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
-	7,  // 63: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
-	9,  // 64: skerry.guest.v1.Agent.AddContainer:output_type -> skerry.guest.v1.AddContainerResponse
-	11, // 65: skerry.guest.v1.Agent.RemoveContainer:output_type -> skerry.guest.v1.RemoveContainerResponse
-	13, // 66: skerry.guest.v1.Agent.PauseContainer:output_type -> skerry.guest.v1.PauseContainerResponse
-	26, // 67: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
-	28, // 68: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
-	30, // 69: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
-	32, // 70: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
-	34, // 71: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
-	36, // 72: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
-	38, // 73: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
-	41, // 74: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
-	50, // 75: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
-	52, // 76: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
-	54, // 77: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
-	56, // 78: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
-	58, // 79: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
-	60, // 80: skerry.guest.v1.Agent.FreezeFiles:output_type -> skerry.guest.v1.FreezeFilesResponse
-	62, // 81: skerry.guest.v1.Agent.ThawFiles:output_type -> skerry.guest.v1.ThawFilesResponse
-	64, // 82: skerry.guest.v1.Agent.TrimFiles:output_type -> skerry.guest.v1.TrimFilesResponse
-	66, // 83: skerry.guest.v1.Agent.Probe:output_type -> skerry.guest.v1.ProbeResponse
-	68, // 84: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
-	62, // [62:85] is the sub-list for method output_type
-	39, // [39:62] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	15, // 4: skerry.guest.v1.Container.root:type_name -> skerry.guest.v1.Root
+	17, // 5: skerry.guest.v1.Container.mounts:type_name -> skerry.guest.v1.Mount
+	19, // 6: skerry.guest.v1.Container.names:type_name -> skerry.guest.v1.Names
+	70, // 7: skerry.guest.v1.Container.sysctls:type_name -> skerry.guest.v1.Container.SysctlsEntry
+	21, // 8: skerry.guest.v1.Container.resources:type_name -> skerry.guest.v1.Resources
+	23, // 9: skerry.guest.v1.Container.process:type_name -> skerry.guest.v1.Process
+	6,  // 10: skerry.guest.v1.Container.masked_paths:type_name -> skerry.guest.v1.Paths
+	6,  // 11: skerry.guest.v1.Container.read_only_paths:type_name -> skerry.guest.v1.Paths
+	7,  // 12: skerry.guest.v1.Container.devices:type_name -> skerry.guest.v1.Device
+	16, // 13: skerry.guest.v1.Container.sockets:type_name -> skerry.guest.v1.Socket
+	5,  // 14: skerry.guest.v1.Translator.cache:type_name -> skerry.guest.v1.TranslationCache
+	3,  // 15: skerry.guest.v1.AddContainerRequest.container:type_name -> skerry.guest.v1.Container
+	20, // 16: skerry.guest.v1.Names.hosts:type_name -> skerry.guest.v1.Host
+	22, // 17: skerry.guest.v1.Resources.io:type_name -> skerry.guest.v1.IOLimit
+	24, // 18: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
+	25, // 19: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
+	23, // 20: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
+	72, // 21: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
+	40, // 22: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
+	72, // 23: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
+	72, // 24: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
+	43, // 25: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
+	44, // 26: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
+	45, // 27: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
+	46, // 28: skerry.guest.v1.StatisticsResponse.disks:type_name -> skerry.guest.v1.DiskStatistics
+	47, // 29: skerry.guest.v1.StatisticsResponse.interfaces:type_name -> skerry.guest.v1.InterfaceStatistics
+	48, // 30: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
+	48, // 31: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
+	48, // 32: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
+	71, // 33: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
+	49, // 34: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
+	49, // 35: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
+	72, // 36: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
+	73, // 37: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
+	72, // 38: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
+	73, // 39: skerry.guest.v1.FreezeFilesRequest.limit:type_name -> google.protobuf.Duration
+	0,  // 40: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
+	2,  // 41: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
+	9,  // 42: skerry.guest.v1.Agent.AddContainer:input_type -> skerry.guest.v1.AddContainerRequest
+	11, // 43: skerry.guest.v1.Agent.RemoveContainer:input_type -> skerry.guest.v1.RemoveContainerRequest
+	13, // 44: skerry.guest.v1.Agent.PauseContainer:input_type -> skerry.guest.v1.PauseContainerRequest
+	26, // 45: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
+	28, // 46: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
+	30, // 47: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
+	32, // 48: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
+	34, // 49: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
+	36, // 50: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
+	38, // 51: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
+	41, // 52: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
+	50, // 53: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
+	52, // 54: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
+	54, // 55: skerry.guest.v1.Agent.StatFile:input_type -> skerry.guest.v1.StatFileRequest
+	56, // 56: skerry.guest.v1.Agent.ReadFiles:input_type -> skerry.guest.v1.ReadFilesRequest
+	58, // 57: skerry.guest.v1.Agent.WriteFiles:input_type -> skerry.guest.v1.WriteFilesRequest
+	60, // 58: skerry.guest.v1.Agent.FreezeFiles:input_type -> skerry.guest.v1.FreezeFilesRequest
+	62, // 59: skerry.guest.v1.Agent.ThawFiles:input_type -> skerry.guest.v1.ThawFilesRequest
+	64, // 60: skerry.guest.v1.Agent.TrimFiles:input_type -> skerry.guest.v1.TrimFilesRequest
+	66, // 61: skerry.guest.v1.Agent.Probe:input_type -> skerry.guest.v1.ProbeRequest
+	68, // 62: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
+	1,  // 63: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
+	8,  // 64: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
+	10, // 65: skerry.guest.v1.Agent.AddContainer:output_type -> skerry.guest.v1.AddContainerResponse
+	12, // 66: skerry.guest.v1.Agent.RemoveContainer:output_type -> skerry.guest.v1.RemoveContainerResponse
+	14, // 67: skerry.guest.v1.Agent.PauseContainer:output_type -> skerry.guest.v1.PauseContainerResponse
+	27, // 68: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
+	29, // 69: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
+	31, // 70: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
+	33, // 71: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
+	35, // 72: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
+	37, // 73: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
+	39, // 74: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
+	42, // 75: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
+	51, // 76: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
+	53, // 77: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
+	55, // 78: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
+	57, // 79: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
+	59, // 80: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
+	61, // 81: skerry.guest.v1.Agent.FreezeFiles:output_type -> skerry.guest.v1.FreezeFilesResponse
+	63, // 82: skerry.guest.v1.Agent.ThawFiles:output_type -> skerry.guest.v1.ThawFilesResponse
+	65, // 83: skerry.guest.v1.Agent.TrimFiles:output_type -> skerry.guest.v1.TrimFilesResponse
+	67, // 84: skerry.guest.v1.Agent.Probe:output_type -> skerry.guest.v1.ProbeResponse
+	69, // 85: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
+	63, // [63:86] is the sub-list for method output_type
+	40, // [40:63] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -4830,14 +4909,14 @@ func file_agent_proto_init() {
 	if File_agent_proto != nil {
 		return
 	}
-	file_agent_proto_msgTypes[22].OneofWrappers = []any{}
+	file_agent_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   71,
+			NumMessages:   72,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -126,6 +126,9 @@ func (c *container) prepare(ctx context.Context, s *Server, spec *api.Container)
 		return err
 	}
 	maps.Copy(files, sockets)
+	s.mu.Lock()
+	maps.Copy(files, s.translators.Files)
+	s.mu.Unlock()
 	pids := -1
 	if spec.SharePids {
 		if pids, err = s.sharedPIDs(); err != nil {

@@ -61,9 +61,13 @@ func (s *Server) configure(r *api.ConfigureRequest) error {
 	if err := mountShares(r.ShareTag); err != nil {
 		return err
 	}
-	if err := translator.Register(r.Translators, sharesDir); err != nil {
+	translators, err := translator.Register(r.Translators, sharesDir, s.Reaper.Start)
+	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.translators = translators
+	s.mu.Unlock()
 	if err := network.Configure(r.Interfaces); err != nil {
 		return err
 	}
@@ -148,6 +152,7 @@ func (s *Server) Shutdown(ctx context.Context, _ *api.ShutdownRequest) (*api.Shu
 	s.mu.Lock()
 	all := s.containers
 	s.containers = map[string]*container{}
+	translators := s.translators
 	s.mu.Unlock()
 	var errs []error
 	for _, c := range all {
@@ -155,7 +160,7 @@ func (s *Server) Shutdown(ctx context.Context, _ *api.ShutdownRequest) (*api.Shu
 			errs = append(errs, c.remove(ctx, s))
 		}
 	}
-	if err := errors.Join(append(errs, translator.Unregister(), unmountShares())...); err != nil {
+	if err := errors.Join(append(errs, translators.Close(), unmountShares())...); err != nil {
 		unix.Sync() // the least that can be done
 		return nil, failed(err)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/skerry-app/skerry/guest/disk"
 	"github.com/skerry-app/skerry/guest/launch"
 	"github.com/skerry-app/skerry/guest/process"
+	"github.com/skerry-app/skerry/guest/translator"
 )
 
 // Options is what a Server needs.
@@ -45,17 +46,18 @@ type Server struct {
 	disks      disk.Pool
 	sharedPIDs func() (pidfd int, err error)
 
-	mu         sync.Mutex
-	configured bool
-	firstTaken bool
-	address    string                // of the machine's first interface
-	containers map[string]*container // nil while one is being made or removed
-	frozen     map[uint64]*frozen    // file systems, by device
+	mu          sync.Mutex
+	configured  bool
+	firstTaken  bool
+	address     string // of the machine's first interface
+	translators *translator.Set
+	containers  map[string]*container // nil while one is being made or removed
+	frozen      map[uint64]*frozen    // file systems, by device
 }
 
 // New returns a server.
 func New(o Options) *Server {
-	return &Server{Options: o, containers: map[string]*container{}, frozen: map[uint64]*frozen{}, sharedPIDs: sync.OnceValues(holdPIDs)}
+	return &Server{Options: o, translators: &translator.Set{}, containers: map[string]*container{}, frozen: map[uint64]*frozen{}, sharedPIDs: sync.OnceValues(holdPIDs)}
 }
 
 // Info implements api.AgentServer.

@@ -22,6 +22,7 @@ type Settings struct {
 	Mirrors      map[string][]string
 	Terminal     []string // command that runs what follows it in a new terminal
 	StartAtLogin *bool    // nil: as it is
+	RosettaCache bool     // keep Rosetta's translations
 }
 
 var settingsKeys = []key[Settings]{
@@ -49,6 +50,9 @@ var settingsKeys = []key[Settings]{
 			}
 			r.wrong(n)
 		}},
+	{name: "rosetta_cache", typ: "true or false", def: "false", shape: aBoolean,
+		doc:  "On Apple silicon: have Rosetta keep its translations while a container runs. Programs start faster, but some are said to go wrong.",
+		read: func(r *reader, n *node, s *Settings) { s.RosettaCache = r.boolean(n) }},
 	{name: "registry_mirrors", typ: `a table such as { "registry.example.com" = ["mirror.example.com/hub"] }`, def: "none", shape: tableOf(texts),
 		doc:  "Where to look for images before their registry: host[:port][/path].",
 		read: func(r *reader, n *node, s *Settings) { s.Mirrors = r.mirrors(n) }},

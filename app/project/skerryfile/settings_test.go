@@ -24,7 +24,7 @@ func TestLoadSettings(t *testing.T) {
 	}
 	on := true
 	want := Settings{CPUs: 1.5, Memory: 1 << 30, Disk: 8 << 30, Subnets: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")},
-		Mirrors: map[string][]string{"registry.test": {"mirror.test:5000/hub"}}, Terminal: []string{"foot", "-e"}, StartAtLogin: &on}
+		Mirrors: map[string][]string{"registry.test": {"mirror.test:5000/hub"}}, Terminal: []string{"foot", "-e"}, StartAtLogin: &on, RosettaCache: true}
 	got, err := load(`cpus = 1.5
 memory = "1g"
 disk = "8g"
@@ -32,6 +32,7 @@ subnets = ["10.9.1.0/16"]
 registry_mirrors = { "registry.test" = ["mirror.test:5000/hub"] }
 terminal = "foot -e"
 start_at_login = true
+rosetta_cache = true
 `)
 	if err != nil {
 		t.Fatal(err)

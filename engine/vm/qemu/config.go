@@ -40,7 +40,7 @@ func (d *Driver) checkConfig(c *vm.Config) error {
 	if c.Memory%mebibyte != 0 {
 		return fmt.Errorf("%d bytes of memory: use a multiple of 1 MiB", c.Memory)
 	}
-	if c.Rosetta {
+	if c.Rosetta || c.RosettaCache != "" {
 		return errors.New("only macOS has Rosetta")
 	}
 	if c.Nested {

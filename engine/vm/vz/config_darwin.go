@@ -163,7 +163,7 @@ func addShares(config *vz.VirtualMachineConfiguration, p plan) error {
 		devices = append(devices, device)
 	}
 	if p.rosetta {
-		device, err := newRosetta()
+		device, err := newRosetta(p.cache)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -39,6 +40,7 @@ type plan struct {
 	nics    []vm.NIC
 	shares  []vm.Share // of one device
 	rosetta bool       // on a device of its own
+	cache   string     // the socket of its cache; empty: none
 	nested  bool
 }
 
@@ -72,10 +74,10 @@ func newPlan(c vm.Config, h host) (plan, error) {
 		kernel:  c.Kernel,
 		cmdline: strings.Join(append(slices.Clone(parameters), c.Cmdline...), " "),
 		cpus:    uint(c.CPUs), memory: uint64(c.Memory),
-		disks: slices.Clone(c.Disks), nics: slices.Clone(c.NICs), shares: slices.Clone(c.Shares), rosetta: c.Rosetta, nested: c.Nested,
+		disks: slices.Clone(c.Disks), nics: slices.Clone(c.NICs), shares: slices.Clone(c.Shares), rosetta: c.Rosetta, cache: c.RosettaCache, nested: c.Nested,
 	}
 	err := errors.Join(checkKernel(c.Kernel, h.arch), checkCmdline(p.cmdline), checkSize(c, h), checkDisks(c.Disks),
-		checkNICs(c.NICs), vm.CheckShares(c.Shares))
+		checkNICs(c.NICs), vm.CheckShares(c.Shares), checkCache(c))
 	if c.Rosetta {
 		err = errors.Join(err, h.rosetta)
 	}
@@ -86,6 +88,22 @@ func newPlan(c vm.Config, h host) (plan, error) {
 		return plan{}, err
 	}
 	return p, nil
+}
+
+// maxSocketPath is what an address of a unix socket in the guest holds (unix(7)),
+// less the final zero.
+const maxSocketPath = 107
+
+func checkCache(c vm.Config) error {
+	switch {
+	case c.RosettaCache == "":
+		return nil
+	case !c.Rosetta:
+		return errors.New("a cache for Rosetta: the machine has no Rosetta")
+	case !path.IsAbs(c.RosettaCache) || len(c.RosettaCache) > maxSocketPath:
+		return fmt.Errorf("Rosetta's cache at %q: use an absolute path of at most %d bytes", c.RosettaCache, maxSocketPath)
+	}
+	return nil
 }
 
 func checkCmdline(cmdline string) error {

@@ -78,6 +78,7 @@ func TestPlan(t *testing.T) {
 			func(p *plan) { p.disks, p.nics, p.shares, p.rosetta = nil, nil, nil, false }},
 		{"the least", func(c *vm.Config) { c.CPUs, c.Memory = 1, 4*mebibyte }, func(*host) {}, func(p *plan) { p.cpus, p.memory = 1, 4*mebibyte }},
 		{"the most", func(c *vm.Config) { c.CPUs, c.Memory = 8, 1024*mebibyte }, func(*host) {}, func(p *plan) { p.cpus, p.memory = 8, 1024*mebibyte }},
+		{"cache", func(c *vm.Config) { c.RosettaCache = "/run/c" }, func(*host) {}, func(p *plan) { p.cache = "/run/c" }},
 		{"nested", func(c *vm.Config) { c.Nested = true }, func(h *host) { h.nested = true }, func(p *plan) { p.nested = true }},
 		{"Intel", func(c *vm.Config) { c.Kernel = kernel(t, "amd64") }, func(h *host) { h.arch = "amd64" }, func(p *plan) { p.kernel = "" }},
 	} {
@@ -132,6 +133,9 @@ func TestPlanRefuses(t *testing.T) {
 		{"kernel's path is relative", func(c *vm.Config) { c.Kernel = "Image" }, "absolute path"},
 		{"kernel for Intel", func(c *vm.Config) { c.Kernel = kernel(t, "amd64") }, "uncompressed"},
 		{"nested", func(c *vm.Config) { c.Nested = true }, "need macOS 15"},
+		{"cache of nothing", func(c *vm.Config) { c.Rosetta, c.RosettaCache = false, "/run/c" }, "no Rosetta"},
+		{"cache's path is relative", func(c *vm.Config) { c.RosettaCache = "c" }, "absolute path"},
+		{"cache's path is long", func(c *vm.Config) { c.RosettaCache = "/" + strings.Repeat("c", 107) }, "107 bytes"},
 		{"two mistakes", func(c *vm.Config) { c.CPUs, c.Memory = 0, 1 }, "multiple"},
 	} {
 		t.Run(strings.ReplaceAll(tc.name, " ", "-"), func(t *testing.T) {

@@ -12,4 +12,4 @@ var errNoRosetta = errors.New("a Mac with Intel has no Rosetta: its machines run
 func hostRosetta() error { return errNoRosetta }
 
 // newRosetta is never called: no plan with Rosetta passes on this host.
-func newRosetta() (vz.DirectorySharingDeviceConfiguration, error) { return nil, errNoRosetta }
+func newRosetta(string) (vz.DirectorySharingDeviceConfiguration, error) { return nil, errNoRosetta }

@@ -24,10 +24,20 @@ func hostRosetta() error {
 }
 
 // newRosetta returns a device with Apple's translator (VZLinuxRosettaDirectoryShare).
-func newRosetta() (vz.DirectorySharingDeviceConfiguration, error) {
+// A cache is a unix socket and not an abstract one: containers get it bound.
+func newRosetta(cache string) (vz.DirectorySharingDeviceConfiguration, error) {
 	share, err := vz.NewLinuxRosettaDirectoryShare()
 	if err != nil {
 		return nil, fmt.Errorf("share Rosetta: %w", explain(err))
+	}
+	if cache != "" {
+		// On macOS 13 setting it would silently do nothing; Rosetta is refused
+		// there (checkRosetta).
+		options, err := vz.NewLinuxRosettaUnixSocketCachingOptions(cache)
+		if err != nil {
+			return nil, fmt.Errorf("share Rosetta with its cache: %w", explain(err))
+		}
+		share.SetOptions(options)
 	}
 	device, err := vz.NewVirtioFileSystemDeviceConfiguration(vm.RosettaTag)
 	if err != nil {

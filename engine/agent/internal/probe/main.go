@@ -11,6 +11,10 @@
 //	probe memory BYTES       touch that much memory
 //	probe forks NUMBER       run /bin/true so often, and print the nanoseconds
 //	                         that one took
+//	probe daemon DIRECTORY   do as Rosetta's cache does: listen on
+//	                         DIRECTORY/uds/rosetta.sock, for nobody else, and
+//	                         tell clients the user's number
+//	probe listen SOCKET      print what a unix socket has to say
 package main
 
 import (
@@ -19,6 +23,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -48,6 +53,10 @@ func run(args []string) error {
 		return serve(args[1], echo)
 	case "reset":
 		return serve(args[1], reset)
+	case "daemon":
+		return keepTranslations(args[1])
+	case "listen":
+		return listen(args[1])
 	}
 	var numbers []uint64
 	for _, a := range args[1:] {
@@ -71,6 +80,35 @@ func run(args []string) error {
 	default:
 		return fmt.Errorf("unknown command %q", args[0])
 	}
+}
+
+func keepTranslations(dir string) error {
+	if err := os.Mkdir(filepath.Join(dir, "uds"), 0o755); err != nil {
+		return err
+	}
+	syscall.Umask(0o077)
+	l, err := net.Listen("unix", filepath.Join(dir, "uds", "rosetta.sock"))
+	if err != nil {
+		return err
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c, "user", os.Getuid())
+		c.Close()
+	}
+}
+
+func listen(socket string) error {
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = io.Copy(os.Stdout, c)
+	return err
 }
 
 func forks(n int) error {

@@ -37,6 +37,11 @@ const machineOverhead = 96 << 20
 // cmdline holds the kernel parameters that do not depend on the hypervisor.
 var cmdline = []string{"root=/dev/vda", "ro", "rootfstype=ext4", "init=/sbin/vminitd", "dummy.numdummies=0"}
 
+// noKVM keeps the kernel from looking for the processor's virtualization, and from
+// saying on the console that there is none. It has none unless that was asked
+// for. (The kernel of arm64 says nothing.)
+const noKVM = "initcall_blacklist=vmx_init,svm_init"
+
 // machine is a virtual machine with its agent, from its being made to nothing of
 // it being left: a container's own, or one that the containers of a pod share.
 type machine struct {
@@ -117,8 +122,12 @@ func (m *machine) prepare(ctx context.Context) (vm.Config, error) {
 	if err != nil {
 		return vm.Config{}, err
 	}
+	parameters := cmdline
+	if !m.nested() {
+		parameters = append(slices.Clip(parameters), noKVM)
+	}
 	cpus, memory := m.size()
-	return vm.Config{Name: m.name, Kernel: kernel, Cmdline: cmdline, CPUs: cpus, Memory: memory, Disks: disks,
+	return vm.Config{Name: m.name, Kernel: kernel, Cmdline: parameters, CPUs: cpus, Memory: memory, Disks: disks,
 		Shares: m.sources.shares, Rosetta: m.sources.rosetta, RosettaCache: m.sources.cacheSocket, Nested: m.nested(), NICs: m.nics(), Console: e.console(m.name)}, nil
 }
 

@@ -47,6 +47,11 @@ type Config struct {
 	// Nested asks for a processor with hardware virtualization, so that the guest
 	// can run machines of its own. Without it the guest finds none.
 	Nested bool
+	// Restore, if set, is a directory that Machine.Save has made: Start brings that
+	// machine back, paused, instead of booting one. All else must be as it was
+	// then, above all what is on the disks. Whatever it fails for, the way out is
+	// to boot anew.
+	Restore string
 	// Console receives what the guest prints on its console, from one
 	// goroutine. Nil discards it. A slow writer slows the guest's console only.
 	Console io.Writer
@@ -118,6 +123,12 @@ type Machine interface {
 	// survive.
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
+	// Save writes the state of a paused machine into a new directory, for
+	// Config.Restore. The machine stays as it is, also if that fails; of a
+	// failure nothing is left. A restored machine has none of the connections,
+	// and its guest finds them reset. The error is ErrNotSavable for a machine
+	// that cannot be saved.
+	Save(ctx context.Context, dir string) error
 	// Stop ends the machine at once, as pulling the plug does, and returns
 	// when nothing of it is left: no process, descriptor or goroutine. It may
 	// be called in any state and more than once.

@@ -40,6 +40,9 @@ func (d *Driver) checkConfig(c *vm.Config) error {
 	if c.Memory%mebibyte != 0 {
 		return fmt.Errorf("%d bytes of memory: use a multiple of 1 MiB", c.Memory)
 	}
+	if c.Restore != "" {
+		return fmt.Errorf("%w, and none was that could be restored from %s", vm.ErrNotSavable, c.Restore)
+	}
 	if c.Rosetta || c.RosettaCache != "" {
 		return errors.New("only macOS has Rosetta")
 	}

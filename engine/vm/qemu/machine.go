@@ -245,6 +245,13 @@ func (m *Machine) command(ctx context.Context, command string, paused bool) erro
 	return nil
 }
 
+// Save implements vm.Machine. QEMU's devices that another process serves, which
+// vsock and shared directories are here, have no state that it could save
+// (.unmigratable in hw/virtio/vhost-user-vsock.c and vhost-user-fs.c).
+func (m *Machine) Save(context.Context, string) error {
+	return m.wrap(fmt.Errorf("%w: QEMU has no way to save its vsock device", vm.ErrNotSavable))
+}
+
 // Listen implements vm.Machine.
 func (m *Machine) Listen(port uint32) (net.Listener, error) {
 	l, err := m.vsock.Listen(port)

@@ -22,6 +22,11 @@ type Subject struct {
 	// Nests tells that a machine can run machines here. Where it cannot, New has to
 	// say so.
 	Nests bool
+	// Saves tells that machines can be saved here. Where they cannot, Save has to
+	// say so.
+	Saves bool
+	// State is the name of the file with a saved machine's state.
+	State string
 	// Keeps is how many goroutines the driver's library never ends of each
 	// machine that was made.
 	Keeps int
@@ -54,6 +59,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("Streams", x.testStreams)
 	t.Run("Devices", x.testDevices)
 	t.Run("Life", x.testLife)
+	t.Run("Save", x.testSave)
 }
 
 // testCheck wants a diagnosis that can be read.

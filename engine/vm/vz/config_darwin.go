@@ -13,7 +13,7 @@ import (
 // configure turns a plan into the framework's configuration. The files that it
 // returns must stay reachable as long as the machine: the framework uses their
 // descriptors without duplicating them, and a collected os.File closes its own.
-func configure(p plan) (config *vz.VirtualMachineConfiguration, console *os.File, held []*os.File, err error) {
+func configure(p plan, identity *vz.GenericMachineIdentifier) (config *vz.VirtualMachineConfiguration, console *os.File, held []*os.File, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(append(held, console))
@@ -27,7 +27,7 @@ func configure(p plan) (config *vz.VirtualMachineConfiguration, console *os.File
 	if config, err = vz.NewVirtualMachineConfiguration(loader, p.cpus, p.memory); err != nil {
 		return nil, nil, nil, explain(err)
 	}
-	platform, err := vz.NewGenericPlatformConfiguration()
+	platform, err := vz.NewGenericPlatformConfiguration(vz.WithGenericMachineIdentifier(identity))
 	if err != nil {
 		return nil, nil, nil, explain(err)
 	}
@@ -58,6 +58,14 @@ func configure(p plan) (config *vz.VirtualMachineConfiguration, console *os.File
 		return nil, console, held, err
 	}
 	return config, console, held, nil
+}
+
+// newIdentity returns a machine's identity: a new one, or that of a saved machine.
+func newIdentity(saved []byte) (*vz.GenericMachineIdentifier, error) {
+	if saved == nil {
+		return vz.NewGenericMachineIdentifier()
+	}
+	return vz.NewGenericMachineIdentifierWithData(saved)
 }
 
 // addDisks adds virtio disks. Cached together with fsync is the only pair that

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -39,7 +40,10 @@ var errStopped = errors.New("the machine was stopped")
 
 // machine is one virtual machine of the framework.
 type machine struct {
-	name     string
+	config   vm.Config
+	restored string // the state that it begins with; empty: it boots
+	identity *vz.GenericMachineIdentifier
+	savable  error // nil, or why it cannot be saved
 	log      *slog.Logger
 	life     *life
 	vm       *vz.VirtualMachine // must stay reachable: its finalizer ends the machine
@@ -53,11 +57,22 @@ type machine struct {
 var _ vm.Machine = (*machine)(nil)
 
 func newMachine(c vm.Config, p plan, log *slog.Logger) (*machine, error) {
-	config, output, held, err := configure(p)
+	identity, err := newIdentity(p.identity)
+	if err != nil {
+		return nil, explain(err)
+	}
+	config, output, held, err := configure(p, identity)
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{name: c.Name, log: log, life: newLife(), output: output, held: held}
+	m := &machine{config: c, identity: identity, savable: checkSaving(config), log: log, life: newLife(), output: output, held: held}
+	if p.restore != "" {
+		if m.savable != nil {
+			closeAll(append(held, output))
+			return nil, m.savable
+		}
+		m.restored = filepath.Join(p.restore, stateName)
+	}
 	if m.vm, err = vz.NewVirtualMachine(config); err != nil {
 		closeAll(append(held, output))
 		return nil, explain(err)
@@ -138,12 +153,16 @@ func (m *machine) Start(ctx context.Context) error {
 	if err := m.life.begin(); err != nil {
 		return m.wrap(err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the framework has not started it in %v", startTimeout))
+	timeout := startTimeout
+	if m.restored != "" {
+		timeout = stateTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the framework has not started it in %v", timeout))
 	defer cancel()
 	if ctx.Err() != nil {
 		return m.fail(closeAll, context.Cause(ctx))
 	}
-	err := call(ctx, func() error { return m.vm.Start() })
+	err := call(ctx, m.begin)
 	switch {
 	case err == nil && !m.life.isStopping():
 		return nil
@@ -158,6 +177,14 @@ func (m *machine) Start(ctx context.Context) error {
 		return m.fail(m.abandon, err)
 	}
 	return m.fail(closeAll, err)
+}
+
+// begin boots the machine, or brings it back paused.
+func (m *machine) begin() error {
+	if m.restored != "" {
+		return restoreState(m.vm, m.restored)
+	}
+	return m.vm.Start()
 }
 
 // fail ends a machine whose start has failed.
@@ -189,6 +216,38 @@ func (m *machine) Pause(ctx context.Context) error { return m.command(ctx, "paus
 
 // Resume implements vm.Machine.
 func (m *machine) Resume(ctx context.Context) error { return m.command(ctx, "resume", m.vm.Resume) }
+
+// Save implements vm.Machine.
+func (m *machine) Save(ctx context.Context, dir string) error {
+	m.commands.Lock()
+	defer m.commands.Unlock()
+	if err := m.save(ctx, dir); err != nil {
+		return m.wrap(fmt.Errorf("save: %w", err))
+	}
+	return nil
+}
+
+func (m *machine) save(ctx context.Context, dir string) error {
+	if err := m.life.up(); err != nil {
+		return err
+	}
+	if m.savable != nil {
+		return m.savable
+	}
+	saved, err := vm.Describe(m.config, driverName)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, stateTimeout, fmt.Errorf("the framework has not done it in %v", stateTimeout))
+	defer cancel()
+	return vm.WriteSaved(dir, saved, func(dir string) error {
+		if err := os.WriteFile(filepath.Join(dir, identityName), m.identity.DataRepresentation(), 0o600); err != nil {
+			return err
+		}
+		// It refuses a machine that is not paused.
+		return call(ctx, func() error { return saveState(m.vm, filepath.Join(dir, stateName)) })
+	})
+}
 
 func (m *machine) command(ctx context.Context, name string, f func() error) error {
 	m.commands.Lock()
@@ -280,4 +339,4 @@ func (m *machine) Dial(ctx context.Context, port uint32) (vm.Conn, error) {
 	return c, nil
 }
 
-func (m *machine) wrap(err error) error { return fmt.Errorf("machine %s: %w", m.name, err) }
+func (m *machine) wrap(err error) error { return fmt.Errorf("machine %s: %w", m.config.Name, err) }

@@ -42,6 +42,9 @@ type plan struct {
 	rosetta bool       // on a device of its own
 	cache   string     // the socket of its cache; empty: none
 	nested  bool
+
+	restore  string // directory of a saved machine; empty: boot
+	identity []byte // of that; nil: a new one
 }
 
 // parameters are the kernel's for every machine. The virtio console is the only
@@ -80,6 +83,12 @@ func newPlan(c vm.Config, h host) (plan, error) {
 		checkNICs(c.NICs), vm.CheckShares(c.Shares), checkCache(c))
 	if c.Rosetta {
 		err = errors.Join(err, h.rosetta)
+	}
+	if c.Restore != "" {
+		var rerr error
+		p.restore = c.Restore
+		p.identity, rerr = checkRestore(c)
+		err = errors.Join(err, rerr)
 	}
 	if c.Nested && !h.nested {
 		err = errors.Join(err, errNotNested)

@@ -148,6 +148,54 @@ func TestPlanRefuses(t *testing.T) {
 	}
 }
 
+// TestRestorePlan plans a machine that was saved, and machines that were not.
+func TestRestorePlan(t *testing.T) {
+	c := goodConfig(t)
+	c.Shares, c.Rosetta = nil, false // with which nothing can be saved
+	saved, err := vm.Describe(c, driverName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(identity string) func(string) error {
+		return func(dir string) error {
+			return errors.Join(os.WriteFile(filepath.Join(dir, identityName), []byte(identity), 0o600), os.WriteFile(filepath.Join(dir, stateName), nil, 0o600))
+		}
+	}
+	parent := t.TempDir()
+	c.Restore = filepath.Join(parent, "saved")
+	if err := vm.WriteSaved(c.Restore, saved, write("mine")); err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPlan(c, testHost)
+	if err != nil || p.restore != c.Restore || string(p.identity) != "mine" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for says, change := range map[string]func(*vm.Config){
+		"CPUs is 1 and was 2": func(c *vm.Config) { c.CPUs = 1 },
+		"cannot be saved":     func(c *vm.Config) { c.Shares = goodConfig(t).Shares },
+		"no such file":        func(c *vm.Config) { c.Restore = parent },
+		"0 bytes": func(c *vm.Config) {
+			c.Restore = filepath.Join(parent, "empty")
+			vm.WriteSaved(c.Restore, saved, write(""))
+		},
+		"4097 bytes": func(c *vm.Config) {
+			c.Restore = filepath.Join(parent, "large")
+			vm.WriteSaved(c.Restore, saved, write(strings.Repeat("x", 5000)))
+		},
+		"state: no such file": func(c *vm.Config) {
+			c.Restore = filepath.Join(parent, "stateless")
+			vm.WriteSaved(c.Restore, saved, write("mine"))
+			os.Remove(filepath.Join(c.Restore, stateName))
+		},
+	} {
+		other := c
+		change(&other)
+		if _, err := newPlan(other, testHost); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+}
+
 // TestRosettaIsRefused wants the reason for it in the error.
 func TestRosettaIsRefused(t *testing.T) {
 	h := testHost

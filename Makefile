@@ -8,7 +8,9 @@ export GOFLAGS := -buildvcs=false -tags=containers_image_openpgp
 TOOL := go tool -modfile=.ci/tools.mod
 
 ARCH := $(subst aarch64,arm64,$(shell uname -m))
-KERNEL := bin/$(if $(filter arm64,$(ARCH)),Image,vmlinux)
+KERNEL := bin/$(if $(filter arm64,$(ARCH)),Image,$(if $(filter Darwin,$(shell uname -s)),bzImage,vmlinux))
+# The compressed form of the same kernel is what Macs with Intel boot.
+BZIMAGE := $(if $(filter x86_64,$(ARCH)),bin/bzImage)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # What a Mac runs, which is tested everywhere.
 MAC_KERNEL := bin/Image
@@ -38,7 +40,7 @@ bin/init.ext4: bin/vminitd
 	go run ./guest/cmd/mkinit $< $@
 
 $(KERNEL): deps
-	kernel/build.sh $@
+	kernel/build.sh $(BZIMAGE:%=-z %) $@
 
 ifneq ($(ARCH),arm64)
 .PHONY: $(MAC_KERNEL) bin/vminitd-arm64
@@ -53,12 +55,25 @@ $(MAC_INIT): bin/vminitd-arm64
 	go run ./guest/cmd/mkinit $< $@
 endif
 
-# A Mac has no compiler for the kernel: there the two come from a Linux machine, `make build` there or a release.
+# What goes into Skerry.app beside the program is made on Linux: kernel, init image, and an emulator for the programs of the
+# other processor. Before Debian 13 the static ones have a package of their own.
+bin/mac/arm64/translators/qemu-x86_64:
+	packaging/debian/foreign.sh arm64 qemu-user-static usr/bin/$(@F)-static $@ || packaging/debian/foreign.sh arm64 qemu-user usr/bin/$(@F) $@
+bin/mac/amd64/translators/qemu-aarch64:
+	packaging/debian/foreign.sh amd64 qemu-user-static usr/bin/$(@F)-static $@ || packaging/debian/foreign.sh amd64 qemu-user usr/bin/$(@F) $@
+
+mac-files: build $(MAC_KERNEL) $(MAC_INIT) bin/mac/arm64/translators/qemu-x86_64 $(BZIMAGE:%=bin/mac/amd64/translators/qemu-aarch64) ## on Linux: make what a Mac needs for `make app`, in bin/mac
+	cp $(MAC_KERNEL) bin/mac/arm64/Image
+	cp $(MAC_INIT) bin/mac/arm64/init.ext4
+ifneq ($(BZIMAGE),)
+	cp $(BZIMAGE) bin/init.ext4 bin/mac/amd64
+endif
+
 APP_ARCH := $(if $(filter arm64,$(ARCH)),arm64,amd64)
-app: ## on a Mac: build bin/Skerry.app, with the kernel and init.ext4 that lie in bin/, and sign it
+app: ## on a Mac: build bin/Skerry.app, with what `make mac-files` has made, in bin/ here, and sign it
 	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/skerry ./app
 	rm -rf bin/Skerry.app
-	go run ./packaging/bundle -program bin/skerry -kernel $(KERNEL) -init bin/init.ext4 -arch $(APP_ARCH) -version $(VERSION) -o bin/Skerry.app
+	go run ./packaging/bundle -program bin/skerry -kernel $(KERNEL) -init bin/init.ext4 -translators bin/translators -arch $(APP_ARCH) -version $(VERSION) -o bin/Skerry.app
 	packaging/macos/sign.sh bin/Skerry.app
 
 verify-app: ## on a Mac: have the system judge the signature of bin/Skerry.app, and read the entitlement back
@@ -85,6 +100,7 @@ clean: ## delete bin/ (the kernels stay in the cache)
 # What tests of whole machines find their files by.
 TEST_FILES = SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath bin/init.ext4) \
 	SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) SKERRY_TEST_INIT_ARM64=$(abspath $(MAC_INIT)) \
+	SKERRY_TEST_TRANSLATORS_ARM64=$(abspath bin/mac/arm64/translators) SKERRY_TEST_BZIMAGE=$(abspath $(BZIMAGE)) \
 	SKERRY_TEST_BUSYBOX_ARM64=$(abspath bin/busybox-arm64) SKERRY_TEST_POSTGRES=$(abspath bin/postgres.tar)
 
 ifeq ($(shell uname -s),Darwin)
@@ -99,7 +115,7 @@ endif
 acceptance: build test-files ## print which of the scenarios that Apple tests pass here
 	set -o pipefail; $(TEST_FILES) go test -timeout 30m -json ./tests ./engine/agent | go run ./tests/gate -table
 
-test-files: build $(MAC_KERNEL) $(MAC_INIT)
+test-files: mac-files
 	packaging/debian/deps.sh test
 	packaging/debian/foreign.sh arm64 busybox-static bin/busybox bin/busybox-arm64
 	packaging/debian/rootfs.sh bin/postgres.tar postgresql perl-base dash coreutils util-linux
@@ -146,4 +162,4 @@ bench-kernel: ## print how fast the kernel boots, against the configuration in P
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: run stop build app verify-app release-app app-linux deps generate clean test test-files test-foreign race lint screenshots bench-idle acceptance bench bench-start bench-guest bench-ext4 prove-ext4 bench-kernel help
+.PHONY: run stop build mac-files app verify-app release-app app-linux deps generate clean test test-files test-foreign race lint screenshots bench-idle acceptance bench bench-start bench-guest bench-ext4 prove-ext4 bench-kernel help

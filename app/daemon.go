@@ -106,7 +106,11 @@ func openEngine(ctx context.Context, o cli.AppOptions, s skerryfile.Settings, lo
 	if err != nil {
 		return nil, err
 	}
-	e, err := engine.Open(ctx, engine.Options{Home: string(o.Home), Kernel: kernel, InitImage: init, Driver: driver, Log: log, Version: version,
+	translators, err := findTranslators()
+	if err != nil {
+		return nil, err
+	}
+	e, err := engine.Open(ctx, engine.Options{Translators: translators, Home: string(o.Home), Kernel: kernel, InitImage: init, Driver: driver, Log: log, Version: version,
 		Defaults: engine.Defaults{CPUs: s.CPUs, Memory: s.Memory, DiskSize: s.Disk}, RosettaCache: s.RosettaCache, Subnets: s.Subnets, Mirrors: s.Mirrors})
 	if err != nil {
 		return nil, fmt.Errorf("open the engine: %w", err)

@@ -41,6 +41,9 @@ type Options struct {
 	Arch      string // of the machines, as in GOARCH; empty: the host's
 	Defaults  Defaults
 	Mirrors   map[string][]string // of registries, asked before them: host[:port][/path]
+	// Translators is a directory with emulators for other processors' programs,
+	// "qemu-x86_64" and the like; empty: those in PATH have to do.
+	Translators string
 	// RosettaCache has Rosetta keep its translations for as long as a machine runs.
 	RosettaCache bool
 	Subnets      []netip.Prefix // that networks take a /24 of; empty: the network's usual ones

@@ -44,8 +44,9 @@ func (e *Engine) translator(arch string) (*translate.Translator, error) {
 			return &t, nil
 		}
 	}
-	t, err := translate.QEMU(e.arch(), arch)
+	t, err := translate.QEMU(e.arch(), arch, e.options.Translators)
 	if err == nil {
+		t.Better = missing
 		return &t, nil
 	}
 	return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("its programs are for %s, machines here are %s, and nothing translates: %v",
@@ -82,14 +83,14 @@ func (e *Engine) checkPlatform(s Spec, p ocispec.Platform) error {
 	return nil
 }
 
-// Translator names what runs the container's programs; empty where the machine
-// does so by itself.
-func (c *Container) Translator() string {
+// Translator is what runs the container's programs; nil where the machine does so
+// by itself.
+func (c *Container) Translator() *translate.Translator {
 	t, err := c.engine.translator(c.rec.Arch)
-	if err != nil || t == nil {
-		return ""
+	if err != nil {
+		return nil
 	}
-	return t.Name
+	return t
 }
 
 // addTranslator has the machine run an architecture's programs, unless it does.

@@ -43,11 +43,18 @@ func (s *Server) createContainer(w http.ResponseWriter, r *http.Request) error {
 // warnings is what whoever makes a container should know about it.
 func warnings(c *engine.Container) []string {
 	s, translator := c.Snapshot(), c.Translator()
-	if translator == "" || s.Spec.Platform != "" {
+	if translator == nil {
 		return []string{}
 	}
-	return []string{fmt.Sprintf("image %s is for linux/%s: its programs are translated by %s and slower than this computer's own; say --platform linux/%s to be spared this warning",
-		s.Spec.Image, s.Arch, translator, s.Arch)}
+	var all []string
+	if s.Spec.Platform == "" {
+		all = append(all, fmt.Sprintf("image %s is for linux/%s: its programs are translated by %s and slower than this computer's own; say --platform linux/%s to be spared this warning",
+			s.Spec.Image, s.Arch, translator.Name, s.Arch))
+	}
+	if translator.Better != nil {
+		all = append(all, fmt.Sprintf("programs for linux/%s are translated by %s, where Rosetta would be faster: %v", s.Arch, translator.Name, translator.Better))
+	}
+	return all
 }
 
 func (s *Server) inspectContainer(w http.ResponseWriter, r *http.Request) error {

@@ -21,6 +21,7 @@ type Translator struct {
 	Magic, Mask []byte
 	Flags       string // of binfmt_misc
 	Cache       *Cache // nil: it translates anew each time
+	Better      error  // what keeps the host from a faster one, and what to do; nil: nothing does
 }
 
 // Cache is a program that keeps what a translator has translated.
@@ -70,9 +71,9 @@ func Rosetta(cached bool) Translator {
 	return t
 }
 
-// QEMU finds in PATH QEMU's user mode emulator for programs of an architecture
-// on machines of another.
-func QEMU(machine, program string) (Translator, error) {
+// QEMU finds QEMU's user mode emulator for programs of an architecture on machines
+// of another: in a directory of our own, unless that is empty, then in PATH.
+func QEMU(machine, program, own string) (Translator, error) {
 	a, ok := architectures[program]
 	if !ok {
 		return Translator{}, fmt.Errorf("there is no translator for %s", program)
@@ -81,6 +82,13 @@ func QEMU(machine, program string) (Translator, error) {
 	// P keeps argv[0], which QEMU learns of by AT_FLAGS.
 	t := Translator{Name: "qemu-" + a.qemu, Magic: magic, Mask: mask, Flags: "POCF"}
 	err := exec.ErrNotFound
+	if own != "" {
+		path := filepath.Join(own, t.Name)
+		if err = check(path, machine); err == nil {
+			t.Program = path
+			return t, nil
+		}
+	}
 	for _, name := range []string{t.Name + "-static", t.Name} {
 		var path string
 		if path, err = exec.LookPath(name); err != nil {

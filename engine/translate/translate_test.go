@@ -48,17 +48,32 @@ func TestPattern(t *testing.T) {
 func TestQEMU(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)
-	if _, err := QEMU("amd64", "arm64"); err == nil || !strings.Contains(err.Error(), "apt install qemu-user-static") {
+	if _, err := QEMU("amd64", "arm64", t.TempDir()); err == nil || !strings.Contains(err.Error(), "apt install qemu-user-static") {
 		t.Errorf("none: %v", err)
 	}
 	path := filepath.Join(dir, "qemu-aarch64")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+strings.Repeat("#", 64)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := QEMU("amd64", "arm64"); err == nil || !strings.Contains(err.Error(), "bad magic number") {
+	if _, err := QEMU("amd64", "arm64", ""); err == nil || !strings.Contains(err.Error(), "bad magic number") {
 		t.Errorf("a script: %v", err)
 	}
-	if _, err := QEMU("amd64", "vax"); err == nil {
+	if _, err := QEMU("amd64", "vax", dir); err == nil {
 		t.Error("a translator for vax was found")
+	}
+	// A program without libraries, for arm64 by its header: our own goes before
+	// what PATH has.
+	static := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 57)...)
+	copy(static[16:], "\x02\x00\xb7\x00\x01") // ET_EXEC, EM_AARCH64, EV_CURRENT
+	own := t.TempDir()
+	for _, name := range []string{filepath.Join(own, "qemu-x86_64"), filepath.Join(dir, "qemu-x86_64-static")} {
+		if err := os.WriteFile(name, static, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for from, want := range map[string]string{own: filepath.Join(own, "qemu-x86_64"), "": filepath.Join(dir, "qemu-x86_64-static"), t.TempDir(): filepath.Join(dir, "qemu-x86_64-static")} {
+		if got, err := QEMU("arm64", "amd64", from); err != nil || got.Program != want {
+			t.Errorf("%q: %+v, %v, want %s", from, got, err, want)
+		}
 	}
 }

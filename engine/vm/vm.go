@@ -20,8 +20,8 @@ type Config struct {
 	// Name tells machines apart in logs and error messages; by convention the
 	// container's ID.
 	Name string
-	// Kernel is the path of an uncompressed kernel: vmlinux with a PVH note on
-	// x86_64, Image on arm64.
+	// Kernel is the path of a kernel: on arm64 an uncompressed Image, on x86_64 a
+	// vmlinux with a PVH note for QEMU and a bzImage for Virtualization.framework.
 	Kernel string
 	// Cmdline holds the kernel parameters that do not depend on the
 	// hypervisor (root=, init=, ...). A driver adds console and clock itself.

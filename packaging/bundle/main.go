@@ -19,10 +19,11 @@ import (
 )
 
 // kernelName is what the program looks for, by its architecture.
-var kernelName = map[string]string{"amd64": "vmlinux", "arm64": "Image"}
+var kernelName = map[string]string{"amd64": "bzImage", "arm64": "Image"}
 
 type options struct {
 	program, kernel, init string
+	translators           string // directory with emulators for other processors' programs
 	runnable              string // a skerry that runs here
 	arch, version, output string
 }
@@ -33,6 +34,7 @@ func main() {
 	flag.StringVar(&o.runnable, "run", "", "`path` of a skerry that runs here, to print the completions (default -program)")
 	flag.StringVar(&o.kernel, "kernel", "", "`path` of the guest kernel")
 	flag.StringVar(&o.init, "init", "", "`path` of the init image")
+	flag.StringVar(&o.translators, "translators", "", "`directory` with static user mode emulators of QEMU, for Linux on the architecture")
 	flag.StringVar(&o.arch, "arch", "arm64", "`architecture` of them: arm64 or amd64")
 	flag.StringVar(&o.version, "version", "dev", "`version`, as git describe tells it")
 	flag.StringVar(&o.output, "o", "bin/Skerry.app", "`directory` to make")
@@ -50,6 +52,10 @@ func layOut(o options) error {
 	kernel, ok := kernelName[o.arch]
 	if !ok {
 		return fmt.Errorf("no Mac has the architecture %q: arm64 or amd64", o.arch)
+	}
+	emulators, err := filepath.Glob(filepath.Join(o.translators, "qemu-*"))
+	if err != nil || o.translators == "" || len(emulators) == 0 {
+		return fmt.Errorf("there is no emulator in %q: take it from a Linux machine, as the kernel (make mac-files)", o.translators)
 	}
 	modules, err := licences.Modules("darwin", o.arch, "./app")
 	if err != nil {
@@ -70,10 +76,16 @@ func layOut(o options) error {
 	t.Copy("MacOS/skerry", o.program, 0o755)
 	t.Copy("Resources/"+kernel, o.kernel, 0o644)
 	t.Copy("Resources/init.ext4", o.init, 0o644)
+	for _, emulator := range emulators {
+		t.Copy("Resources/translators/"+filepath.Base(emulator), emulator, 0o755)
+	}
 	t.Write("Resources/Skerry.icns", picture.Bytes())
 	t.Link("Resources/bin/skerry", "../../MacOS/skerry")
 	t.Completions(o.runnable, map[string]string{
 		"bash": "Resources/completions/skerry.bash", "zsh": "Resources/completions/_skerry", "fish": "Resources/completions/skerry.fish"})
+	if err := licences.QEMU(t, "Resources/licences", emulators); err != nil {
+		return err
+	}
 	return licences.LayOut(t, "Resources/licences", o.kernel, modules)
 }
 

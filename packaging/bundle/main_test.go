@@ -19,12 +19,12 @@ func TestBundle(t *testing.T) {
 	t.Chdir("../..")
 	dir := t.TempDir()
 	program, kernel, init := filepath.Join(dir, "skerry"), filepath.Join(dir, "kernel"), filepath.Join(dir, "init")
-	for path, text := range map[string]string{program: "#!/bin/sh\necho \"$@\"\n", kernel: "\x00Linux version 6.12.1-skerry (a@b)\n\x00", init: "ext4"} {
+	for path, text := range map[string]string{program: "#!/bin/sh\necho \"$@\"\n", filepath.Join(dir, "qemu-x86_64"): "QEMU (Debian 1:7.2+dfsg-7+deb12u18+b3)", kernel: "\x00Linux version 6.12.1-skerry (a@b)\n\x00", init: "ext4"} {
 		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	o := options{program: program, runnable: program, kernel: kernel, init: init, arch: "arm64", version: "v1.2.3-4-gabc", output: filepath.Join(dir, "Skerry.app")}
+	o := options{program: program, runnable: program, kernel: kernel, init: init, translators: dir, arch: "arm64", version: "v1.2.3-4-gabc", output: filepath.Join(dir, "Skerry.app")}
 	if err := layOut(o); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestBundle(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		runs := name == "MacOS/skerry" || name == "Resources/bin/skerry"
+		runs := name == "MacOS/skerry" || name == "Resources/bin/skerry" || name == "Resources/translators/qemu-x86_64"
 		if want := map[bool]fs.FileMode{true: 0o755, false: 0o644}[runs]; info.Mode() != want || info.Size() == 0 {
 			t.Errorf("%s: mode %v, %d bytes; want %v", name, info.Mode(), info.Size(), want)
 		}
@@ -53,7 +53,7 @@ func TestBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"Info.plist", "MacOS/skerry", "PkgInfo", "Resources/Image", "Resources/Skerry.icns", "Resources/bin/skerry",
-		"Resources/completions/_skerry", "Resources/completions/skerry.bash", "Resources/completions/skerry.fish", "Resources/init.ext4"}
+		"Resources/completions/_skerry", "Resources/completions/skerry.bash", "Resources/completions/skerry.fish", "Resources/init.ext4", "Resources/translators/qemu-x86_64"}
 	if !slices.Equal(files, want) {
 		t.Errorf("the files are %q; want %q", files, want)
 	}
@@ -66,12 +66,20 @@ func TestBundle(t *testing.T) {
 	if err != nil || !bytes.Contains(offer, []byte("version  6.12.1-skerry\n")) {
 		t.Errorf("the offer of the kernel's source does not name it: %v\n%s", err, offer)
 	}
+	offer, err = os.ReadFile(filepath.Join(contents, "Resources/licences/qemu/SOURCE"))
+	if err != nil || !bytes.Contains(offer, []byte("program  qemu-x86_64\nversion  1:7.2+dfsg-7+deb12u18+b3\n")) {
+		t.Errorf("the offer of QEMU's source does not name it: %v\n%s", err, offer)
+	}
 	if completions, err := os.ReadFile(filepath.Join(contents, "Resources/completions/_skerry")); err != nil || string(completions) != "completion zsh\n" {
 		t.Errorf("zsh's completions are %q, %v", completions, err)
 	}
 	checkInfo(t, filepath.Join(contents, "Info.plist"))
 	if err := layOut(o); err == nil {
 		t.Error("a bundle was laid out over another")
+	}
+	o.translators, o.output = t.TempDir(), filepath.Join(dir, "Other.app")
+	if err := layOut(o); err == nil || !strings.Contains(err.Error(), "no emulator") {
+		t.Errorf("without an emulator: %v", err)
 	}
 }
 

@@ -9,7 +9,7 @@ arch=$1 package=$2 file=$3 output=$(realpath -m -- "$4")
 [ ! -f "$output" ] || exit 0
 
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+trap 'rm -rf "$dir" "$output.new"' EXIT
 mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$(dirname "$output")"
 apt=(apt-get -q -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o Dir::State::Lists="$dir/lists"
 	-o Dir::State::Status=/dev/null -o Dir::Cache="$dir/cache" -o APT::Sandbox::User="$(id -un)")
@@ -23,5 +23,6 @@ fi
 cd "$dir"
 "${apt[@]}" download "$package" >&2
 dpkg-deb --fsys-tarfile "$package"_*.deb | tar -xO "./$file" >"$output.new"
+[ -s "$output.new" ] || { echo "foreign: $file of $package for $arch is a link or empty" >&2; exit 1; }
 chmod 755 "$output.new"
 mv "$output.new" "$output"

@@ -5,6 +5,7 @@ package licences
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,14 +113,38 @@ func LayOut(t *tree.Tree, dir, kernel string, modules []Module) error {
 // banner is the line that every kernel says of itself.
 var banner = regexp.MustCompile(`Linux version ([0-9][^ ]*) [^\n\x00]*`)
 
+// A bzImage is compressed and says of itself in its header which kernel it is
+// (Linux, Documentation/arch/x86/boot.rst: header, kernel_version).
+const (
+	setupMagic   = 0x202
+	setupVersion = 0x20e // 16 bits: where the version is, less 0x200
+)
+
+// kernelBanner finds what a kernel says of itself, and its version in that.
+func kernelBanner(image []byte) (text, version []byte) {
+	if found := banner.FindSubmatch(image); found != nil {
+		return bytes.TrimSpace(found[0]), found[1]
+	}
+	if len(image) < setupVersion+2 || string(image[setupMagic:setupMagic+4]) != "HdrS" {
+		return nil, nil
+	}
+	at := 0x200 + int(binary.LittleEndian.Uint16(image[setupVersion:]))
+	if at >= len(image) {
+		return nil, nil
+	}
+	text, _, _ = bytes.Cut(image[at:], []byte{0})
+	version, _, _ = bytes.Cut(text, []byte(" "))
+	return text, version
+}
+
 // kernelOffer tells where the source of this very kernel is.
 func kernelOffer(kernel string) (string, error) {
 	image, err := os.ReadFile(kernel)
 	if err != nil {
 		return "", fmt.Errorf("read the kernel: %w", err)
 	}
-	found := banner.FindSubmatch(image)
-	if found == nil {
+	text, version := kernelBanner(image)
+	if len(version) == 0 {
 		return "", fmt.Errorf("%s does not say which Linux it is", kernel)
 	}
 	return fmt.Sprintf(`The guest kernel %s is Linux, licensed under the GNU General Public License, version 2,
@@ -133,6 +158,33 @@ The source is Debian's package linux-source-6.12 of that version. Its tarball is
 under the name linux-source.tar.xz, for as long as the release is. Beside this file lie the configuration, kernel/config,
 and the program that builds it:
 
-    KERNEL_SRC=linux-source.tar.xz kernel/build.sh %s
-`, filepath.Base(kernel), found[1], bytes.TrimSpace(found[0]), sha256.Sum256(image), filepath.Base(kernel)), nil
+    KERNEL_SRC=linux-source.tar.xz kernel/build.sh
+`, filepath.Base(kernel), version, text, sha256.Sum256(image)), nil
+}
+
+// packaged is what QEMU's programs say of the package that they are from.
+var packaged = regexp.MustCompile(`(?:Debian|Ubuntu) ([0-9]+:[0-9][0-9A-Za-z.+~:-]*)`)
+
+// QEMU tells below dir of a tree what QEMU's emulators are licensed under and where
+// their source is. They are taken from Debian as they are.
+func QEMU(t *tree.Tree, dir string, emulators []string) error {
+	offer := `QEMU's user mode emulators, which run programs for other processors in the machines, are licensed under the GNU General
+Public License, version 2 (COPYING in QEMU's source). They are taken unchanged from the Debian package whose version they
+say; that is linked with the GNU C library, GLib and others, under the GNU Lesser General Public License. The source is
+published beside each release of Skerry under the name qemu-source.tar, for as long as the release is.
+
+`
+	for _, path := range emulators {
+		program, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read an emulator: %w", err)
+		}
+		found := packaged.FindSubmatch(program)
+		if found == nil {
+			return fmt.Errorf("%s does not say which package of QEMU it is from", path)
+		}
+		offer += fmt.Sprintf("program  %s\nversion  %s\nsha256   %x\n\n", filepath.Base(path), found[1], sha256.Sum256(program))
+	}
+	t.Write(filepath.Join(dir, "qemu", "SOURCE"), []byte(offer))
+	return t.Err()
 }

@@ -82,7 +82,7 @@ func (d *Driver) Check(context.Context) []vm.Finding {
 		// Not a fault: images for arm64 do without.
 		detail := "images for amd64 run"
 		if h.rosetta != nil {
-			detail = "images for amd64 do not run: " + h.rosetta.Error()
+			detail = "images for amd64 are emulated by qemu-user, which is slower: " + h.rosetta.Error()
 		}
 		found = append(found, vm.Finding{OK: true, Subject: "Rosetta", Detail: detail})
 	}

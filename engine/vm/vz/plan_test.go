@@ -29,7 +29,7 @@ func file(t *testing.T, name string, data []byte) string {
 func kernel(t *testing.T, arch string) string {
 	t.Helper()
 	image := make([]byte, 4096)
-	m := kernels[arch].magics[0]
+	m := kernels[arch].magic
 	copy(image[m.offset:], m.bytes)
 	return file(t, "kernel-"+arch, image)
 }
@@ -218,7 +218,7 @@ func TestKernelForms(t *testing.T) {
 			}
 		}
 	}
-	if err := checkKernel(file(t, "vmlinux", append([]byte("\x7fELF"), make([]byte, 64)...)), "amd64"); err != nil {
+	if err := checkKernel(file(t, "vmlinux", append([]byte("\x7fELF"), make([]byte, 4096)...)), "amd64"); err == nil || !strings.Contains(err.Error(), "bzImage") {
 		t.Errorf("vmlinux: %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func warnings(c *engine.Container) []string {
 	if translator == nil {
 		return []string{}
 	}
-	var all []string
+	all := []string{}
 	if s.Spec.Platform == "" {
 		all = append(all, fmt.Sprintf("image %s is for linux/%s: its programs are translated by %s and slower than this computer's own; say --platform linux/%s to be spared this warning",
 			s.Spec.Image, s.Arch, translator.Name, s.Arch))

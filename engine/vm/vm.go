@@ -85,16 +85,31 @@ type Share struct {
 	ReadOnly bool
 }
 
-// NIC is a network interface whose frames travel over a datagram socket, one
-// Ethernet frame a datagram.
+// NIC is a network interface. Its frames travel over a datagram socket, one
+// Ethernet frame a datagram, or it is on a network of the hypervisor's.
 type NIC struct {
 	MAC net.HardwareAddr
-	MTU int
+	MTU int // of one with a File; a network of the hypervisor's has its own
 	// File is the machine's end of the socket pair. The caller keeps
 	// ownership and may close it once Driver.New has returned; the driver
 	// duplicates what it keeps.
 	File *os.File
+	// Host names a network of the hypervisor's. File is nil then.
+	Host HostNetwork
 }
+
+// HostNetwork is a network that the hypervisor keeps. Guests get their addresses
+// there by DHCP, and reach others by the host's address.
+type HostNetwork string
+
+// The networks of hypervisors.
+const (
+	// NAT is there on every system. On macOS the host reaches the guest's address;
+	// QEMU's is the guest's alone, and 10.0.2.2 there is the host's loopback.
+	NAT HostNetwork = "nat"
+	// Vmnet is macOS's own from 26 on: host and guests reach each other.
+	Vmnet HostNetwork = "vmnet"
+)
 
 // Conn is a vsock stream. CloseWrite ends one direction: the other side reads
 // what was written and then EOF.

@@ -674,6 +674,7 @@ func (x *Device) GetAccess() string {
 
 type ConfigureResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Interfaces    []*Interface           `protobuf:"bytes,1,rep,name=interfaces,proto3" json:"interfaces,omitempty"` // those that have got their addresses by DHCP
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -706,6 +707,13 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ConfigureResponse) GetInterfaces() []*Interface {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
 }
 
 type AddContainerRequest struct {
@@ -1170,10 +1178,12 @@ func (x *Mount) GetPopulate() bool {
 
 type Interface struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`           // eth0
-	Addresses     []string               `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"` // CIDR: 10.1.2.3/24
-	Gateways      []string               `protobuf:"bytes,3,rep,name=gateways,proto3" json:"gateways,omitempty"`   // by which default routes lead, at most one of each family
-	Mtu           uint32                 `protobuf:"varint,4,opt,name=mtu,proto3" json:"mtu,omitempty"`            // 0: leave
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`               // eth0
+	Addresses     []string               `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`     // CIDR: 10.1.2.3/24
+	Gateways      []string               `protobuf:"bytes,3,rep,name=gateways,proto3" json:"gateways,omitempty"`       // by which default routes lead, at most one of each family
+	Mtu           uint32                 `protobuf:"varint,4,opt,name=mtu,proto3" json:"mtu,omitempty"`                // 0: leave
+	Dhcp          bool                   `protobuf:"varint,5,opt,name=dhcp,proto3" json:"dhcp,omitempty"`              // ask for the rest by DHCP (RFC 2131), and for as long as the machine runs
+	Nameservers   []string               `protobuf:"bytes,6,rep,name=nameservers,proto3" json:"nameservers,omitempty"` // in answers: what DHCP said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1234,6 +1244,20 @@ func (x *Interface) GetMtu() uint32 {
 		return x.Mtu
 	}
 	return 0
+}
+
+func (x *Interface) GetDhcp() bool {
+	if x != nil {
+		return x.Dhcp
+	}
+	return false
+}
+
+func (x *Interface) GetNameservers() []string {
+	if x != nil {
+		return x.Nameservers
+	}
+	return nil
 }
 
 type Names struct {
@@ -1322,7 +1346,7 @@ func (x *Names) GetHosts() []*Host {
 
 type Host struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // empty: the machine's own
 	Names         []string               `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4418,8 +4442,11 @@ const file_agent_proto_rawDesc = "" +
 	"\x06Device\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x16\n" +
-	"\x06access\x18\x03 \x01(\tR\x06access\"\x13\n" +
-	"\x11ConfigureResponse\"O\n" +
+	"\x06access\x18\x03 \x01(\tR\x06access\"O\n" +
+	"\x11ConfigureResponse\x12:\n" +
+	"\n" +
+	"interfaces\x18\x01 \x03(\v2\x1a.skerry.guest.v1.InterfaceR\n" +
+	"interfaces\"O\n" +
 	"\x13AddContainerRequest\x128\n" +
 	"\tcontainer\x18\x01 \x01(\v2\x1a.skerry.guest.v1.ContainerR\tcontainer\"\x16\n" +
 	"\x14AddContainerResponse\"6\n" +
@@ -4447,12 +4474,14 @@ const file_agent_proto_rawDesc = "" +
 	" \x01(\tR\asubpath\x12\x1f\n" +
 	"\vfile_system\x18\v \x01(\tR\n" +
 	"fileSystem\x12\x1a\n" +
-	"\bpopulate\x18\f \x01(\bR\bpopulate\"k\n" +
+	"\bpopulate\x18\f \x01(\bR\bpopulate\"\xa1\x01\n" +
 	"\tInterface\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x1a\n" +
 	"\bgateways\x18\x03 \x03(\tR\bgateways\x12\x10\n" +
-	"\x03mtu\x18\x04 \x01(\rR\x03mtu\"\xc4\x01\n" +
+	"\x03mtu\x18\x04 \x01(\rR\x03mtu\x12\x12\n" +
+	"\x04dhcp\x18\x05 \x01(\bR\x04dhcp\x12 \n" +
+	"\vnameservers\x18\x06 \x03(\tR\vnameservers\"\xc4\x01\n" +
 	"\x05Names\x12\x1a\n" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12\x1e\n" +
 	"\n" +
@@ -4826,82 +4855,83 @@ var file_agent_proto_depIdxs = []int32{
 	7,  // 12: skerry.guest.v1.Container.devices:type_name -> skerry.guest.v1.Device
 	16, // 13: skerry.guest.v1.Container.sockets:type_name -> skerry.guest.v1.Socket
 	5,  // 14: skerry.guest.v1.Translator.cache:type_name -> skerry.guest.v1.TranslationCache
-	3,  // 15: skerry.guest.v1.AddContainerRequest.container:type_name -> skerry.guest.v1.Container
-	20, // 16: skerry.guest.v1.Names.hosts:type_name -> skerry.guest.v1.Host
-	22, // 17: skerry.guest.v1.Resources.io:type_name -> skerry.guest.v1.IOLimit
-	24, // 18: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
-	25, // 19: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
-	23, // 20: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
-	72, // 21: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
-	40, // 22: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
-	72, // 23: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
-	72, // 24: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
-	43, // 25: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
-	44, // 26: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
-	45, // 27: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
-	46, // 28: skerry.guest.v1.StatisticsResponse.disks:type_name -> skerry.guest.v1.DiskStatistics
-	47, // 29: skerry.guest.v1.StatisticsResponse.interfaces:type_name -> skerry.guest.v1.InterfaceStatistics
-	48, // 30: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
-	48, // 31: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
-	48, // 32: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
-	71, // 33: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
-	49, // 34: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
-	49, // 35: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
-	72, // 36: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
-	73, // 37: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
-	72, // 38: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
-	73, // 39: skerry.guest.v1.FreezeFilesRequest.limit:type_name -> google.protobuf.Duration
-	0,  // 40: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
-	2,  // 41: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
-	9,  // 42: skerry.guest.v1.Agent.AddContainer:input_type -> skerry.guest.v1.AddContainerRequest
-	11, // 43: skerry.guest.v1.Agent.RemoveContainer:input_type -> skerry.guest.v1.RemoveContainerRequest
-	13, // 44: skerry.guest.v1.Agent.PauseContainer:input_type -> skerry.guest.v1.PauseContainerRequest
-	26, // 45: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
-	28, // 46: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
-	30, // 47: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
-	32, // 48: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
-	34, // 49: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
-	36, // 50: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
-	38, // 51: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
-	41, // 52: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
-	50, // 53: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
-	52, // 54: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
-	54, // 55: skerry.guest.v1.Agent.StatFile:input_type -> skerry.guest.v1.StatFileRequest
-	56, // 56: skerry.guest.v1.Agent.ReadFiles:input_type -> skerry.guest.v1.ReadFilesRequest
-	58, // 57: skerry.guest.v1.Agent.WriteFiles:input_type -> skerry.guest.v1.WriteFilesRequest
-	60, // 58: skerry.guest.v1.Agent.FreezeFiles:input_type -> skerry.guest.v1.FreezeFilesRequest
-	62, // 59: skerry.guest.v1.Agent.ThawFiles:input_type -> skerry.guest.v1.ThawFilesRequest
-	64, // 60: skerry.guest.v1.Agent.TrimFiles:input_type -> skerry.guest.v1.TrimFilesRequest
-	66, // 61: skerry.guest.v1.Agent.Probe:input_type -> skerry.guest.v1.ProbeRequest
-	68, // 62: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
-	1,  // 63: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
-	8,  // 64: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
-	10, // 65: skerry.guest.v1.Agent.AddContainer:output_type -> skerry.guest.v1.AddContainerResponse
-	12, // 66: skerry.guest.v1.Agent.RemoveContainer:output_type -> skerry.guest.v1.RemoveContainerResponse
-	14, // 67: skerry.guest.v1.Agent.PauseContainer:output_type -> skerry.guest.v1.PauseContainerResponse
-	27, // 68: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
-	29, // 69: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
-	31, // 70: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
-	33, // 71: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
-	35, // 72: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
-	37, // 73: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
-	39, // 74: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
-	42, // 75: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
-	51, // 76: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
-	53, // 77: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
-	55, // 78: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
-	57, // 79: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
-	59, // 80: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
-	61, // 81: skerry.guest.v1.Agent.FreezeFiles:output_type -> skerry.guest.v1.FreezeFilesResponse
-	63, // 82: skerry.guest.v1.Agent.ThawFiles:output_type -> skerry.guest.v1.ThawFilesResponse
-	65, // 83: skerry.guest.v1.Agent.TrimFiles:output_type -> skerry.guest.v1.TrimFilesResponse
-	67, // 84: skerry.guest.v1.Agent.Probe:output_type -> skerry.guest.v1.ProbeResponse
-	69, // 85: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
-	63, // [63:86] is the sub-list for method output_type
-	40, // [40:63] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	18, // 15: skerry.guest.v1.ConfigureResponse.interfaces:type_name -> skerry.guest.v1.Interface
+	3,  // 16: skerry.guest.v1.AddContainerRequest.container:type_name -> skerry.guest.v1.Container
+	20, // 17: skerry.guest.v1.Names.hosts:type_name -> skerry.guest.v1.Host
+	22, // 18: skerry.guest.v1.Resources.io:type_name -> skerry.guest.v1.IOLimit
+	24, // 19: skerry.guest.v1.Process.capabilities:type_name -> skerry.guest.v1.Capabilities
+	25, // 20: skerry.guest.v1.Process.rlimits:type_name -> skerry.guest.v1.Rlimit
+	23, // 21: skerry.guest.v1.CreateProcessRequest.process:type_name -> skerry.guest.v1.Process
+	72, // 22: skerry.guest.v1.WaitProcessResponse.exited_at:type_name -> google.protobuf.Timestamp
+	40, // 23: skerry.guest.v1.ListProcessesResponse.processes:type_name -> skerry.guest.v1.ProcessInfo
+	72, // 24: skerry.guest.v1.ProcessInfo.started_at:type_name -> google.protobuf.Timestamp
+	72, // 25: skerry.guest.v1.StatisticsResponse.time:type_name -> google.protobuf.Timestamp
+	43, // 26: skerry.guest.v1.StatisticsResponse.cpu:type_name -> skerry.guest.v1.CPUStatistics
+	44, // 27: skerry.guest.v1.StatisticsResponse.memory:type_name -> skerry.guest.v1.MemoryStatistics
+	45, // 28: skerry.guest.v1.StatisticsResponse.pids:type_name -> skerry.guest.v1.PidsStatistics
+	46, // 29: skerry.guest.v1.StatisticsResponse.disks:type_name -> skerry.guest.v1.DiskStatistics
+	47, // 30: skerry.guest.v1.StatisticsResponse.interfaces:type_name -> skerry.guest.v1.InterfaceStatistics
+	48, // 31: skerry.guest.v1.StatisticsResponse.cpu_pressure:type_name -> skerry.guest.v1.Pressure
+	48, // 32: skerry.guest.v1.StatisticsResponse.memory_pressure:type_name -> skerry.guest.v1.Pressure
+	48, // 33: skerry.guest.v1.StatisticsResponse.io_pressure:type_name -> skerry.guest.v1.Pressure
+	71, // 34: skerry.guest.v1.MemoryStatistics.details:type_name -> skerry.guest.v1.MemoryStatistics.DetailsEntry
+	49, // 35: skerry.guest.v1.Pressure.some:type_name -> skerry.guest.v1.Stall
+	49, // 36: skerry.guest.v1.Pressure.full:type_name -> skerry.guest.v1.Stall
+	72, // 37: skerry.guest.v1.SetTimeRequest.time:type_name -> google.protobuf.Timestamp
+	73, // 38: skerry.guest.v1.SetTimeRequest.tolerance:type_name -> google.protobuf.Duration
+	72, // 39: skerry.guest.v1.StatFileResponse.modified:type_name -> google.protobuf.Timestamp
+	73, // 40: skerry.guest.v1.FreezeFilesRequest.limit:type_name -> google.protobuf.Duration
+	0,  // 41: skerry.guest.v1.Agent.Info:input_type -> skerry.guest.v1.InfoRequest
+	2,  // 42: skerry.guest.v1.Agent.Configure:input_type -> skerry.guest.v1.ConfigureRequest
+	9,  // 43: skerry.guest.v1.Agent.AddContainer:input_type -> skerry.guest.v1.AddContainerRequest
+	11, // 44: skerry.guest.v1.Agent.RemoveContainer:input_type -> skerry.guest.v1.RemoveContainerRequest
+	13, // 45: skerry.guest.v1.Agent.PauseContainer:input_type -> skerry.guest.v1.PauseContainerRequest
+	26, // 46: skerry.guest.v1.Agent.CreateProcess:input_type -> skerry.guest.v1.CreateProcessRequest
+	28, // 47: skerry.guest.v1.Agent.StartProcess:input_type -> skerry.guest.v1.StartProcessRequest
+	30, // 48: skerry.guest.v1.Agent.WaitProcess:input_type -> skerry.guest.v1.WaitProcessRequest
+	32, // 49: skerry.guest.v1.Agent.SignalProcess:input_type -> skerry.guest.v1.SignalProcessRequest
+	34, // 50: skerry.guest.v1.Agent.ResizeProcess:input_type -> skerry.guest.v1.ResizeProcessRequest
+	36, // 51: skerry.guest.v1.Agent.DeleteProcess:input_type -> skerry.guest.v1.DeleteProcessRequest
+	38, // 52: skerry.guest.v1.Agent.ListProcesses:input_type -> skerry.guest.v1.ListProcessesRequest
+	41, // 53: skerry.guest.v1.Agent.Statistics:input_type -> skerry.guest.v1.StatisticsRequest
+	50, // 54: skerry.guest.v1.Agent.Events:input_type -> skerry.guest.v1.EventsRequest
+	52, // 55: skerry.guest.v1.Agent.SetTime:input_type -> skerry.guest.v1.SetTimeRequest
+	54, // 56: skerry.guest.v1.Agent.StatFile:input_type -> skerry.guest.v1.StatFileRequest
+	56, // 57: skerry.guest.v1.Agent.ReadFiles:input_type -> skerry.guest.v1.ReadFilesRequest
+	58, // 58: skerry.guest.v1.Agent.WriteFiles:input_type -> skerry.guest.v1.WriteFilesRequest
+	60, // 59: skerry.guest.v1.Agent.FreezeFiles:input_type -> skerry.guest.v1.FreezeFilesRequest
+	62, // 60: skerry.guest.v1.Agent.ThawFiles:input_type -> skerry.guest.v1.ThawFilesRequest
+	64, // 61: skerry.guest.v1.Agent.TrimFiles:input_type -> skerry.guest.v1.TrimFilesRequest
+	66, // 62: skerry.guest.v1.Agent.Probe:input_type -> skerry.guest.v1.ProbeRequest
+	68, // 63: skerry.guest.v1.Agent.Shutdown:input_type -> skerry.guest.v1.ShutdownRequest
+	1,  // 64: skerry.guest.v1.Agent.Info:output_type -> skerry.guest.v1.InfoResponse
+	8,  // 65: skerry.guest.v1.Agent.Configure:output_type -> skerry.guest.v1.ConfigureResponse
+	10, // 66: skerry.guest.v1.Agent.AddContainer:output_type -> skerry.guest.v1.AddContainerResponse
+	12, // 67: skerry.guest.v1.Agent.RemoveContainer:output_type -> skerry.guest.v1.RemoveContainerResponse
+	14, // 68: skerry.guest.v1.Agent.PauseContainer:output_type -> skerry.guest.v1.PauseContainerResponse
+	27, // 69: skerry.guest.v1.Agent.CreateProcess:output_type -> skerry.guest.v1.CreateProcessResponse
+	29, // 70: skerry.guest.v1.Agent.StartProcess:output_type -> skerry.guest.v1.StartProcessResponse
+	31, // 71: skerry.guest.v1.Agent.WaitProcess:output_type -> skerry.guest.v1.WaitProcessResponse
+	33, // 72: skerry.guest.v1.Agent.SignalProcess:output_type -> skerry.guest.v1.SignalProcessResponse
+	35, // 73: skerry.guest.v1.Agent.ResizeProcess:output_type -> skerry.guest.v1.ResizeProcessResponse
+	37, // 74: skerry.guest.v1.Agent.DeleteProcess:output_type -> skerry.guest.v1.DeleteProcessResponse
+	39, // 75: skerry.guest.v1.Agent.ListProcesses:output_type -> skerry.guest.v1.ListProcessesResponse
+	42, // 76: skerry.guest.v1.Agent.Statistics:output_type -> skerry.guest.v1.StatisticsResponse
+	51, // 77: skerry.guest.v1.Agent.Events:output_type -> skerry.guest.v1.Event
+	53, // 78: skerry.guest.v1.Agent.SetTime:output_type -> skerry.guest.v1.SetTimeResponse
+	55, // 79: skerry.guest.v1.Agent.StatFile:output_type -> skerry.guest.v1.StatFileResponse
+	57, // 80: skerry.guest.v1.Agent.ReadFiles:output_type -> skerry.guest.v1.ReadFilesResponse
+	59, // 81: skerry.guest.v1.Agent.WriteFiles:output_type -> skerry.guest.v1.WriteFilesResponse
+	61, // 82: skerry.guest.v1.Agent.FreezeFiles:output_type -> skerry.guest.v1.FreezeFilesResponse
+	63, // 83: skerry.guest.v1.Agent.ThawFiles:output_type -> skerry.guest.v1.ThawFilesResponse
+	65, // 84: skerry.guest.v1.Agent.TrimFiles:output_type -> skerry.guest.v1.TrimFilesResponse
+	67, // 85: skerry.guest.v1.Agent.Probe:output_type -> skerry.guest.v1.ProbeResponse
+	69, // 86: skerry.guest.v1.Agent.Shutdown:output_type -> skerry.guest.v1.ShutdownResponse
+	64, // [64:87] is the sub-list for method output_type
+	41, // [41:64] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Package network gives the machine its addresses, which the host has chosen:
-// there is no DHCP and no autoconfiguration.
+// Package network gives the machine its addresses: those that the host has chosen,
+// or on a network of the hypervisor's, what DHCP says. There is no
+// autoconfiguration.
 package network
 
 import (
@@ -17,54 +18,61 @@ import (
 	"github.com/skerry-app/skerry/guest/api"
 )
 
-// Configure brings up the loopback interface and those asked for.
-func Configure(interfaces []*api.Interface) error {
+// Configure brings up the loopback interface and those asked for, and returns those
+// that DHCP was asked about, with what it said.
+func Configure(interfaces []*api.Interface) (leased []*api.Interface, err error) {
 	if err := up("lo", 0); err != nil {
-		return err
+		return nil, err
 	}
 	for _, i := range interfaces {
-		if err := configure(i); err != nil {
-			return fmt.Errorf("interface %s: %w", i.Name, err)
+		link, err := configure(i)
+		if err == nil && i.Dhcp {
+			var l *api.Interface
+			l, err = byDHCP(link)
+			leased = append(leased, l)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("interface %s: %w", i.Name, err)
 		}
 	}
-	return nil
+	return leased, nil
 }
 
-func configure(i *api.Interface) error {
+func configure(i *api.Interface) (netlink.Link, error) {
 	// Before it comes up: no address but those given.
 	for _, setting := range []string{"accept_ra", "autoconf"} {
 		path := "/proc/sys/net/ipv6/conf/" + i.Name + "/" + setting
 		if err := os.WriteFile(path, []byte("0"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
+			return nil, err
 		}
 	}
 	if err := up(i.Name, int(i.Mtu)); err != nil {
-		return err
+		return nil, err
 	}
 	link, err := netlink.LinkByName(i.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var subnets []*net.IPNet
 	for _, text := range i.Addresses {
 		address, err := netlink.ParseAddr(text)
 		if err != nil {
-			return fmt.Errorf("address %q: %w", text, err)
+			return nil, fmt.Errorf("address %q: %w", text, err)
 		}
 		if address.IP.To4() == nil {
 			address.Flags = unix.IFA_F_NODAD // nobody else can have it: usable at once
 		}
 		if err := netlink.AddrAdd(link, address); err != nil && !errors.Is(err, unix.EEXIST) {
-			return fmt.Errorf("add address %s: %w", text, err)
+			return nil, fmt.Errorf("add address %s: %w", text, err)
 		}
 		subnets = append(subnets, address.IPNet)
 	}
 	for _, text := range i.Gateways {
 		if err := routeBy(link, text, subnets); err != nil {
-			return fmt.Errorf("default route by %s: %w", text, err)
+			return nil, fmt.Errorf("default route by %s: %w", text, err)
 		}
 	}
-	return nil
+	return link, nil
 }
 
 // routeBy makes a gateway the default route of its family. One that is in none

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,10 @@ func (c *container) prepare(ctx context.Context, s *Server, spec *api.Container)
 	if err != nil {
 		return err
 	}
-	files, err := c.writeFiles(spec.Names)
+	s.mu.Lock()
+	address, servers := s.address, s.nameservers
+	s.mu.Unlock()
+	files, err := c.writeFiles(spec.Names, address, servers)
 	if err != nil {
 		return err
 	}
@@ -190,14 +194,19 @@ func (c *container) allowDevices(spec *api.Container) ([]device.Device, error) {
 	return devices, c.group.AllowDevices(rules)
 }
 
-// writeFiles writes the files about names; they are bound over the image's.
-func (c *container) writeFiles(n *api.Names) (map[string]string, error) {
+// writeFiles writes the files about names; they are bound over the image's. The
+// machine's address and its network's name servers stand in for those that are not
+// given.
+func (c *container) writeFiles(n *api.Names, address string, servers []string) (map[string]string, error) {
 	var hosts, resolv strings.Builder
 	hosts.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
 	for _, h := range n.Hosts {
-		fmt.Fprintf(&hosts, "%s\t%s\n", h.Address, strings.Join(h.Names, " "))
+		fmt.Fprintf(&hosts, "%s\t%s\n", cmp.Or(h.Address, address), strings.Join(h.Names, " "))
 	}
-	for _, server := range n.Nameservers {
+	if len(n.Nameservers) > 0 {
+		servers = n.Nameservers
+	}
+	for _, server := range servers {
 		fmt.Fprintf(&resolv, "nameserver %s\n", server)
 	}
 	if len(n.Search) > 0 {

@@ -43,7 +43,8 @@ func (s *Server) Configure(ctx context.Context, r *api.ConfigureRequest) (*api.C
 	if before {
 		return nil, status.Error(codes.FailedPrecondition, "the machine has been configured already")
 	}
-	if err := s.configure(r); err != nil {
+	leased, err := s.configure(r)
+	if err != nil {
 		return nil, failed(err)
 	}
 	if r.Container != nil {
@@ -51,38 +52,42 @@ func (s *Server) Configure(ctx context.Context, r *api.ConfigureRequest) (*api.C
 			return nil, err
 		}
 	}
-	return &api.ConfigureResponse{}, nil
+	return &api.ConfigureResponse{Interfaces: leased}, nil
 }
 
-func (s *Server) configure(r *api.ConfigureRequest) error {
+// configure returns the interfaces that have got their addresses by DHCP.
+func (s *Server) configure(r *api.ConfigureRequest) (leased []*api.Interface, err error) {
 	if err := setTime(r.Time); err != nil {
-		return err
+		return nil, err
 	}
 	if err := mountShares(r.ShareTag); err != nil {
-		return err
+		return nil, err
 	}
 	translators, err := translator.Register(r.Translators, sharesDir, s.Reaper.Start)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.mu.Lock()
 	s.translators = translators
 	s.mu.Unlock()
-	if err := network.Configure(r.Interfaces); err != nil {
-		return err
+	if leased, err = network.Configure(r.Interfaces); err != nil {
+		return nil, err
 	}
-	if len(r.Interfaces) > 0 && len(r.Interfaces[0].Addresses) > 0 {
-		address, _, _ := strings.Cut(r.Interfaces[0].Addresses[0], "/")
-		s.mu.Lock()
-		s.address = address
-		s.mu.Unlock()
+	for _, i := range append(leased, r.Interfaces...) {
+		if len(i.Addresses) > 0 {
+			s.mu.Lock()
+			s.address, _, _ = strings.Cut(i.Addresses[0], "/")
+			s.nameservers = i.Nameservers
+			s.mu.Unlock()
+			break
+		}
 	}
 	for _, serial := range r.SwapDisks {
 		if err := disk.Swap(serial); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return launch.SetSysctls(machineSysctls)
+	return leased, launch.SetSysctls(machineSysctls)
 }
 
 // newGroup returns a control group for a container; the first has been made

@@ -49,7 +49,8 @@ type Server struct {
 	mu          sync.Mutex
 	configured  bool
 	firstTaken  bool
-	address     string // of the machine's first interface
+	address     string   // of the machine's first interface
+	nameservers []string // of its network, if that has said
 	translators *translator.Set
 	containers  map[string]*container // nil while one is being made or removed
 	frozen      map[uint64]*frozen    // file systems, by device

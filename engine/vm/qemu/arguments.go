@@ -126,10 +126,18 @@ func (a *arguments) disk(i int, disk *vm.Disk, f *os.File) {
 
 func (a *arguments) nic(i int, nic *vm.NIC, f *os.File) {
 	id := fmt.Sprintf("net%d", i)
-	a.add("-netdev", fmt.Sprintf("dgram,id=%s,local.type=fd,local.str=%d", id, a.inherit(f)))
+	mtu := ""
+	if nic.Host == vm.NAT {
+		// IPv6 of QEMU's would be announced to a guest that takes no
+		// announcements.
+		a.add("-netdev", "user,ipv6=off,id="+id)
+	} else {
+		a.add("-netdev", fmt.Sprintf("dgram,id=%s,local.type=fd,local.str=%d", id, a.inherit(f)))
+		mtu = fmt.Sprintf(",host_mtu=%d", nic.MTU)
+	}
 	// An empty romfile leaves out the network boot ROM, which would be read,
 	// mapped and, where its package is not installed, missed.
-	a.add("-device", fmt.Sprintf("virtio-net-pci,disable-legacy=on,romfile=,netdev=%s,mac=%s,host_mtu=%d", id, nic.MAC, nic.MTU))
+	a.add("-device", fmt.Sprintf("virtio-net-pci,disable-legacy=on,romfile=,netdev=%s,mac=%s%s", id, nic.MAC, mtu))
 }
 
 // kernelParameters adds what the hypervisor decides to the machine's own

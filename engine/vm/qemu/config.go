@@ -5,7 +5,6 @@ package qemu
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -134,8 +133,15 @@ func openNICs(nics []vm.NIC) (files []*os.File, err error) {
 	return files, nil
 }
 
+// openNIC returns no file for an interface on QEMU's own network.
 func openNIC(nic vm.NIC) (*os.File, error) {
-	if err := checkMAC(nic.MAC); err != nil {
+	if nic.Host == vm.Vmnet {
+		return nil, errors.New("vmnet is a network of macOS: use nat")
+	}
+	if nic.Host != "" {
+		return nil, vm.CheckHostNIC(nic)
+	}
+	if err := vm.CheckMAC(nic.MAC); err != nil {
 		return nil, err
 	}
 	if nic.MTU < minMTU || nic.MTU > maxMTU {
@@ -165,16 +171,10 @@ func openNIC(nic vm.NIC) (*os.File, error) {
 	return f, nil
 }
 
-func checkMAC(mac net.HardwareAddr) error {
-	const ethernet, multicast = 6, 0x01
-	if len(mac) != ethernet || mac[0]&multicast != 0 {
-		return fmt.Errorf("MAC address %q: use a unicast address of 6 bytes", mac)
-	}
-	return nil
-}
-
 func closeFiles(files []*os.File) {
 	for _, f := range files {
-		f.Close()
+		if f != nil {
+			f.Close()
+		}
 	}
 }

@@ -95,19 +95,10 @@ func addDisks(config *vz.VirtualMachineConfiguration, disks []vm.Disk) error {
 func addNICs(config *vz.VirtualMachineConfiguration, nics []vm.NIC) (held []*os.File, err error) {
 	var devices []*vz.VirtioNetworkDeviceConfiguration
 	for i, n := range nics {
-		file, err := duplicate(n.File)
-		if err != nil {
-			return held, fmt.Errorf("network interface %d: %w", i, err)
+		device, file, err := newNIC(n)
+		if file != nil {
+			held = append(held, file)
 		}
-		held = append(held, file)
-		attachment, err := vz.NewFileHandleNetworkDeviceAttachment(file)
-		if err != nil {
-			return held, fmt.Errorf("network interface %d: %w", i, explain(err))
-		}
-		if err := attachment.SetMaximumTransmissionUnit(n.MTU); err != nil {
-			return held, fmt.Errorf("network interface %d: MTU %d: %w", i, n.MTU, explain(err))
-		}
-		device, err := vz.NewVirtioNetworkDeviceConfiguration(attachment)
 		if err != nil {
 			return held, fmt.Errorf("network interface %d: %w", i, explain(err))
 		}
@@ -120,6 +111,35 @@ func addNICs(config *vz.VirtualMachineConfiguration, nics []vm.NIC) (held []*os.
 	}
 	config.SetNetworkDevicesVirtualMachineConfiguration(devices)
 	return held, nil
+}
+
+// newNIC returns an interface, and the file that the framework uses for it. One on
+// vmnet's network has the host's NAT first, since vz makes none without.
+func newNIC(n vm.NIC) (*vz.VirtioNetworkDeviceConfiguration, *os.File, error) {
+	if n.Host != "" {
+		attachment, err := vz.NewNATNetworkDeviceAttachment()
+		if err != nil {
+			return nil, nil, err
+		}
+		device, err := vz.NewVirtioNetworkDeviceConfiguration(attachment)
+		if err == nil && n.Host == vm.Vmnet {
+			err = attachVmnet(device)
+		}
+		return device, nil, err
+	}
+	file, err := duplicate(n.File)
+	if err != nil {
+		return nil, nil, err
+	}
+	attachment, err := vz.NewFileHandleNetworkDeviceAttachment(file)
+	if err != nil {
+		return nil, file, err
+	}
+	if err := attachment.SetMaximumTransmissionUnit(n.MTU); err != nil {
+		return nil, file, fmt.Errorf("MTU %d: %w", n.MTU, err)
+	}
+	device, err := vz.NewVirtioNetworkDeviceConfiguration(attachment)
+	return device, file, err
 }
 
 // addConsole adds a serial port whose output can be read from console. The

@@ -54,6 +54,7 @@ func thisHost() host {
 		maxMemory: int64(vz.VirtualMachineConfigurationMaximumAllowedMemorySize()),
 		rosetta:   hostRosetta(),
 		nested:    vz.IsNestedVirtualizationSupported(),
+		vmnet:     vmnetMissing(),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,7 +91,7 @@ func newMachine(c vm.Config, p plan, log *slog.Logger) (*machine, error) {
 // panicked. It is the only reader of the state channel, which hands each state
 // to one reader alone and is never closed.
 func (m *machine) watch() {
-	states, panicked := m.vm.StateChangedNotify(), m.console.Panicked()
+	states, panicked, disconnected := m.vm.StateChangedNotify(), m.console.Panicked(), m.disconnected()
 	var over <-chan time.Time
 	for {
 		select {
@@ -101,6 +102,9 @@ func (m *machine) watch() {
 			case vz.VirtualMachineStateError:
 				m.finish(true)
 			}
+		case d := <-disconnected:
+			// Only a new machine gets it back.
+			m.log.Error("a network interface has lost its network", "error", explain(d.Err))
 		case <-panicked:
 			panicked, over = nil, time.After(panicGrace)
 		case <-over:
@@ -111,6 +115,20 @@ func (m *machine) watch() {
 			return
 		}
 	}
+}
+
+// disconnected tells when an interface on a network of the host's has lost it. The
+// far side of others is in this process (engine/network/port.go), and outlives the
+// machine.
+func (m *machine) disconnected() <-chan *vz.DisconnectedError {
+	if !slices.ContainsFunc(m.config.NICs, func(n vm.NIC) bool { return n.Host != "" }) {
+		return nil
+	}
+	lost, err := m.vm.NetworkDeviceAttachmentWasDisconnected()
+	if err != nil {
+		m.log.Warn("whether a network is lost will not be known", "error", explain(err))
+	}
+	return lost
 }
 
 // finish releases what a machine has that has ended.

@@ -26,6 +26,7 @@ type host struct {
 	minMemory, maxMemory int64 // bytes
 	rosetta              error // what keeps machines from having Rosetta; nil if nothing
 	nested               bool  // machines can run machines of their own
+	vmnet                error // what keeps machines from vmnet's networks; nil if nothing
 }
 
 // plan is a machine as the framework wants it. Every value in it has been
@@ -80,7 +81,7 @@ func newPlan(c vm.Config, h host) (plan, error) {
 		disks: slices.Clone(c.Disks), nics: slices.Clone(c.NICs), shares: slices.Clone(c.Shares), rosetta: c.Rosetta, cache: c.RosettaCache, nested: c.Nested,
 	}
 	err := errors.Join(checkKernel(c.Kernel, h.arch), checkCmdline(p.cmdline), checkSize(c, h), checkDisks(c.Disks),
-		checkNICs(c.NICs), vm.CheckShares(c.Shares), checkCache(c))
+		checkNICs(c.NICs, h), vm.CheckShares(c.Shares), checkCache(c))
 	if c.Rosetta {
 		err = errors.Join(err, h.rosetta)
 	}
@@ -192,21 +193,26 @@ func checkDisks(disks []vm.Disk) error {
 	return nil
 }
 
-func checkNICs(nics []vm.NIC) error {
+func checkNICs(nics []vm.NIC, h host) error {
 	for i, n := range nics {
-		if err := checkNIC(n); err != nil {
+		if err := checkNIC(n, h); err != nil {
 			return fmt.Errorf("network interface %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
-func checkNIC(n vm.NIC) error {
+func checkNIC(n vm.NIC, h host) error {
+	if n.Host == vm.Vmnet && h.vmnet != nil {
+		return h.vmnet
+	}
+	if n.Host != "" {
+		return vm.CheckHostNIC(n)
+	}
 	// The framework answers a bad address with nil, and the use of that with a
 	// crash.
-	const ethernet, multicast = 6, 0x01
-	if len(n.MAC) != ethernet || n.MAC[0]&multicast != 0 {
-		return fmt.Errorf("MAC address %q: use a unicast address of 6 bytes", n.MAC)
+	if err := vm.CheckMAC(n.MAC); err != nil {
+		return err
 	}
 	if n.MTU < minMTU || n.MTU > maxMTU {
 		return fmt.Errorf("MTU %d: use %d to %d", n.MTU, minMTU, maxMTU)

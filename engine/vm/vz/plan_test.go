@@ -78,6 +78,10 @@ func TestPlan(t *testing.T) {
 			func(p *plan) { p.disks, p.nics, p.shares, p.rosetta = nil, nil, nil, false }},
 		{"the least", func(c *vm.Config) { c.CPUs, c.Memory = 1, 4*mebibyte }, func(*host) {}, func(p *plan) { p.cpus, p.memory = 1, 4*mebibyte }},
 		{"the most", func(c *vm.Config) { c.CPUs, c.Memory = 8, 1024*mebibyte }, func(*host) {}, func(p *plan) { p.cpus, p.memory = 8, 1024*mebibyte }},
+		{"on the host's network", func(c *vm.Config) { c.NICs = []vm.NIC{{MAC: c.NICs[0].MAC, Host: vm.NAT}} }, func(h *host) { h.vmnet = errors.New("no vmnet") },
+			func(p *plan) { p.nics = []vm.NIC{{MAC: p.nics[0].MAC, Host: vm.NAT}} }},
+		{"on vmnet's network", func(c *vm.Config) { c.NICs = []vm.NIC{{MAC: c.NICs[0].MAC, Host: vm.Vmnet}} }, func(h *host) {},
+			func(p *plan) { p.nics = []vm.NIC{{MAC: p.nics[0].MAC, Host: vm.Vmnet}} }},
 		{"cache", func(c *vm.Config) { c.RosettaCache = "/run/c" }, func(*host) {}, func(p *plan) { p.cache = "/run/c" }},
 		{"nested", func(c *vm.Config) { c.Nested = true }, func(h *host) { h.nested = true }, func(p *plan) { p.nested = true }},
 		{"Intel", func(c *vm.Config) { c.Kernel = kernel(t, "amd64") }, func(h *host) { h.arch = "amd64" }, func(p *plan) { p.kernel = "" }},
@@ -193,6 +197,20 @@ func TestRestorePlan(t *testing.T) {
 		if _, err := newPlan(other, testHost); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
 		}
+	}
+}
+
+// TestVmnetIsRefused wants the reason for it in the error.
+func TestVmnetIsRefused(t *testing.T) {
+	h, c := testHost, goodConfig(t)
+	h.vmnet = errors.New("it needs macOS 26")
+	c.NICs = []vm.NIC{{MAC: c.NICs[0].MAC, Host: vm.Vmnet}}
+	if _, err := newPlan(c, h); err == nil || !strings.Contains(err.Error(), "macOS 26") {
+		t.Errorf("got %v", err)
+	}
+	c.NICs[0].Host = "bridge"
+	if _, err := newPlan(c, h); err == nil || !strings.Contains(err.Error(), "use nat or vmnet") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -55,16 +55,16 @@ func newSocketDevice(machine *vz.VirtualMachine, gone <-chan struct{}) (*socketD
 	return &socketDevice{vm: machine, device: device, queue: queue, gone: gone, listeners: map[uint32]*listener{}}, nil
 }
 
-// reveal returns the Objective-C object and the dispatch queue behind vz's
-// value. Their places are those of v3.7.1 and are checked.
+// reveal returns the Objective-C object and the dispatch queue behind vz's value.
 func reveal(d *vz.VirtioSocketDevice) (device objc.ID, queue uintptr, err error) {
-	v := reflect.ValueOf(d).Elem()
-	q, p := v.FieldByName("dispatchQueue"), v.FieldByName("pointer")
-	if q.Kind() != reflect.UnsafePointer || p.Kind() != reflect.Pointer || p.IsNil() ||
-		p.Elem().Kind() != reflect.Struct || p.Elem().NumField() != 1 || p.Elem().Field(0).Kind() != reflect.UnsafePointer {
-		return 0, 0, fmt.Errorf("unknown layout of %T: only vz v3.7.1 is known", d)
+	if device, err = object(d); err != nil {
+		return 0, 0, err
 	}
-	return objc.ID(uintptr(p.Elem().Field(0).UnsafePointer())), uintptr(q.UnsafePointer()), nil
+	q := reflect.ValueOf(d).Elem().FieldByName("dispatchQueue")
+	if q.Kind() != reflect.UnsafePointer {
+		return 0, 0, unknownLayout(d)
+	}
+	return device, uintptr(q.UnsafePointer()), nil
 }
 
 var (

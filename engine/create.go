@@ -162,6 +162,9 @@ func (s *Spec) check() error {
 	if s.DiskSize != 0 && s.DiskSize < MinDiskSize {
 		return bad("a disk of %d bytes: a container needs at least %d MiB", s.DiskSize, MinDiskSize>>20)
 	}
+	if err := s.checkHostNetwork(); err != nil {
+		return err
+	}
 	if len(s.Ports) > 0 && s.Network == NoNetwork {
 		return bad("publishing ports: the container has no network")
 	}
@@ -381,23 +384,25 @@ func (r *run) names() *api.Names {
 	for _, a := range spec.DNS {
 		n.Nameservers = append(n.Nameservers, a.String())
 	}
-	if r.machine.endpoint == nil { // it has no network
-		return n
-	}
-	if n.Hosts = r.hosts(); len(spec.DNS) == 0 {
-		n.Nameservers = []string{r.machine.endpoint.DNS.String()}
+	switch e := r.machine.endpoint; {
+	case e != nil:
+		if n.Hosts = r.hosts(e.Address.Addr().String()); len(spec.DNS) == 0 {
+			n.Nameservers = []string{e.DNS.String()}
+		}
+	case r.machine.hosted != "":
+		n.Hosts = r.hosts("") // the guest knows
 	}
 	return n
 }
 
 // hosts are the lines of /etc/hosts beside localhost.
-func (r *run) hosts() []*api.Host {
+func (r *run) hosts(own string) []*api.Host {
 	spec := r.c.rec.Spec
 	names := []string{spec.Hostname}
 	if spec.Domainname != "" {
 		names = []string{spec.Hostname + "." + spec.Domainname, spec.Hostname}
 	}
-	hs := []*api.Host{{Address: r.machine.endpoint.Address.Addr().String(), Names: names}}
+	hs := []*api.Host{{Address: own, Names: names}}
 	for _, h := range spec.ExtraHosts {
 		name, addr, _ := parseHost(h) // checked by Spec.check
 		if !addr.IsValid() {

@@ -48,9 +48,10 @@ type machine struct {
 	engine    *Engine
 	log       *slog.Logger
 	name      string
-	pod       *podKey      // nil: one container's own
-	members   []*Container // whose disks it has
-	connected bool         // to a network
+	pod       *podKey        // nil: one container's own
+	members   []*Container   // whose disks it has
+	connected bool           // to a network of the engine's
+	hosted    vm.HostNetwork // or of the hypervisor's
 
 	sources  sources
 	volumes  func() // lets go of volumes; nil without
@@ -67,7 +68,7 @@ type machine struct {
 }
 
 func (e *Engine) newMachine(c *Container, members []*Container) *machine {
-	return &machine{engine: e, log: e.log.With("machine", c.name()), name: c.id, members: members, connected: networkName(c.rec.Spec) != NoNetwork,
+	return &machine{engine: e, log: e.log.With("machine", c.name()), name: c.id, members: members, connected: connected(c.rec.Spec), hosted: hostNetwork(c.rec.Spec),
 		users: 1, up: make(chan struct{}), gone: make(chan struct{})}
 }
 
@@ -185,10 +186,13 @@ func (m *machine) attach(ctx context.Context) error {
 }
 
 func (m *machine) nics() []vm.NIC {
-	if m.endpoint == nil {
-		return nil
+	switch {
+	case m.endpoint != nil:
+		return []vm.NIC{{MAC: m.endpoint.MAC, MTU: m.endpoint.MTU, File: m.endpoint.File}}
+	case m.hosted != "":
+		return []vm.NIC{{MAC: m.hostedMAC(), Host: m.hosted}}
 	}
-	return []vm.NIC{{MAC: m.endpoint.MAC, MTU: m.endpoint.MTU, File: m.endpoint.File}}
+	return nil
 }
 
 // boot starts the machine and waits for its agent.
@@ -217,6 +221,9 @@ func (m *machine) boot(ctx context.Context, config vm.Config, clock *stopwatch) 
 // configuration is what the guest is told of the machine.
 func (m *machine) configuration() *api.ConfigureRequest {
 	r := &api.ConfigureRequest{Time: timestamppb.Now(), Translators: m.sources.translators}
+	if m.hosted != "" {
+		r.Interfaces = []*api.Interface{{Name: "eth0", Dhcp: true}}
+	}
 	if m.endpoint != nil {
 		r.Interfaces = []*api.Interface{{Name: "eth0", Addresses: []string{m.endpoint.Address.String()},
 			Gateways: []string{m.endpoint.Gateway.String()}, Mtu: uint32(m.endpoint.MTU)}}

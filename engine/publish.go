@@ -65,7 +65,7 @@ func (r *run) bindings() []Port {
 func (r *run) endpointInfo() *Endpoint {
 	e := r.machine.endpoint
 	if e == nil {
-		return nil
+		return r.machine.hostedEndpoint()
 	}
 	return &Endpoint{Network: networkName(r.c.rec.Spec), Address: e.Address, Gateway: e.Gateway, MAC: e.MAC.String(),
 		Names: slices.Concat([]string{r.c.rec.Name}, r.c.aliases())}

@@ -3,6 +3,8 @@ package engine
 import (
 	"net/netip"
 	"time"
+
+	"github.com/skerry-app/skerry/engine/vm"
 )
 
 // Spec is what a container is made from. It does not change once the
@@ -35,7 +37,7 @@ type Spec struct {
 	Pod       string
 	SharePIDs bool // with those containers of the pod that say so, too
 
-	Network    string   // network name, or NoNetwork; empty: DefaultNetwork
+	Network    string   // network name, NoNetwork, NATNetwork or VmnetNetwork; empty: DefaultNetwork
 	Aliases    []string // further names on that network
 	ExtraHosts []string // "name:address" lines for /etc/hosts
 	Ports      []Port
@@ -105,7 +107,13 @@ const (
 	MinDiskSize    = 64 << 20
 	DefaultNetwork = "skerry"
 	NoNetwork      = "none" // the container has none but its loopback
-	DefaultStop    = 10 * time.Second
+
+	// Networks of the hypervisor's, without names and neighbours. On macOS the host
+	// reaches the container's address there.
+	NATNetwork   = string(vm.NAT)
+	VmnetNetwork = string(vm.Vmnet)
+
+	DefaultStop = 10 * time.Second
 )
 
 // ExecSpec describes a further process in a running container.

@@ -97,3 +97,68 @@ func TestContainersReachEachOther(t *testing.T) {
 		t.Errorf("the neighbour fetched %q", out)
 	}
 }
+
+// TestHostNetwork puts containers on the hypervisor's own network, where DHCP gives
+// them their addresses. QEMU's is 10.0.2.0/24, and 10.0.2.2 there is the host's
+// loopback.
+func TestHostNetwork(t *testing.T) {
+	a := shared(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "from the host\n") })}
+	go server.Serve(l)
+	defer server.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+
+	a.ok("skerry", "run", "-d", "--name", "hosted", "--network", "nat", "-p", "80", testImage, "sh", "-c",
+		"mkdir -p /www && echo 'from the container' > /www/index.html && exec httpd -f -p 80 -h /www")
+	defer a.ok("skerry", "rm", "-f", "hosted")
+	inside := func(command, want string) {
+		t.Helper()
+		if got := a.ok("skerry", "exec", "hosted", "sh", "-c", command); got != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+	inside("wget -qO- http://10.0.2.2:"+port, "from the host\n")
+	inside("ip -o -4 addr show eth0 | awk '{print $4}'; ip route | awk '/^default/ {print $3}'", "10.0.2.15/24\n10.0.2.2\n")
+	inside("grep nameserver /etc/resolv.conf; tail -n 1 /etc/hosts | cut -f1", "nameserver 10.0.2.3\n10.0.2.15\n")
+	const place = `{{.HostConfig.NetworkMode}} {{with index .NetworkSettings.Networks "nat"}}{{.IPAddress}}/{{.IPPrefixLen}} {{.Gateway}} {{.MacAddress}}{{end}}`
+	mac := strings.TrimSpace(a.ok("skerry", "exec", "hosted", "cat", "/sys/class/net/eth0/address"))
+	if got, want := strings.TrimSpace(a.ok("docker", "inspect", "-f", place, "hosted")), "nat 10.0.2.15/24 10.0.2.2 "+mac; got != want {
+		t.Errorf("inspect: %q, want %q", got, want)
+	}
+	published := strings.TrimSpace(a.ok("docker", "inspect", "-f", `{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}`, "hosted"))
+	a.eventually("the published port answers", func() error {
+		page, err := fetch("http://127.0.0.1:" + published + "/")
+		if err == nil && page != "from the container\n" {
+			err = fmt.Errorf("the page is %q", page)
+		}
+		return err
+	})
+	// The address stays the machine's.
+	a.ok("docker", "restart", "-t", "0", "hosted")
+	inside("cat /sys/class/net/eth0/address", mac+"\n")
+
+	a.fails(125, "vmnet is a network of macOS", "skerry", "run", "--rm", "--network", "vmnet", testImage, "true")
+	a.fails(125, "it is the default gateway's", "skerry", "run", "--rm", "--network", "nat", "--add-host", "h:host-gateway", testImage, "true")
+}
+
+// TestPodOnHostNetwork has two containers share a machine there.
+func TestPodOnHostNetwork(t *testing.T) {
+	a := shared(t)
+	for _, name := range []string{"hosted-one", "hosted-two"} {
+		a.ok("skerry", "create", "--name", name, "--pod", "hosted", "--network", "nat", testImage, "sh", "-c", "cat /etc/resolv.conf; sleep 300")
+		defer a.ok("skerry", "rm", "-f", name)
+	}
+	a.ok("skerry", "start", "hosted-one", "hosted-two")
+	for _, name := range []string{"hosted-one", "hosted-two"} {
+		if got := a.ok("docker", "inspect", "-f", `{{(index .NetworkSettings.Networks "nat").IPAddress}}`, name); got != "10.0.2.15\n" {
+			t.Errorf("%s has the address %q", name, got)
+		}
+		if got := a.ok("skerry", "exec", name, "cat", "/etc/resolv.conf"); got != "nameserver 10.0.2.3\n" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -36,6 +36,12 @@ func engineNetwork(name string) string {
 	return name
 }
 
+// ofTheEngine tells networks that the engine makes from those that the hypervisor
+// has, and none, which are always there.
+func ofTheEngine(name string) bool {
+	return name != engine.NoNetwork && name != engine.NATNetwork && name != engine.VmnetNetwork
+}
+
 // networkID makes an ID for a network. The engine knows networks by their name
 // alone; clients want 64 hexadecimal digits that stay the same.
 func networkID(name string) string { return identity("network", networkName(name)) }
@@ -55,7 +61,7 @@ func (s *Server) networks() []network.Inspect {
 			i = len(list)
 			at[name] = i
 			list = append(list, network.Inspect{Network: network.Network{
-				Name: name, ID: networkID(name), Scope: "local", Driver: bridge, EnableIPv4: true,
+				Name: name, ID: networkID(name), Scope: "local", Driver: driverOf(name), EnableIPv4: true,
 				IPAM:    network.IPAM{Driver: "default", Config: []network.IPAMConfig{}},
 				Options: map[string]string{}, Labels: map[string]string{},
 			}, Containers: map[string]network.EndpointResource{}})
@@ -71,11 +77,19 @@ func (s *Server) networks() []network.Inspect {
 		n, e := add(networkName(snap.Endpoint.Network)), snap.Endpoint
 		n.Containers[snap.ID] = network.EndpointResource{Name: snap.Name, EndpointID: endpointID(snap),
 			MacAddress: hardwareAddr(e.MAC), IPv4Address: e.Address}
-		if len(n.IPAM.Config) == 0 {
+		if len(n.IPAM.Config) == 0 && e.Address.IsValid() {
 			n.IPAM.Config = append(n.IPAM.Config, network.IPAMConfig{Subnet: e.Address.Masked(), Gateway: e.Gateway})
 		}
 	}
 	return list
+}
+
+// driverOf is what a network is made by.
+func driverOf(name string) string {
+	if ofTheEngine(name) {
+		return bridge
+	}
+	return name
 }
 
 func (s *Server) listNetworks(w http.ResponseWriter, r *http.Request) error {

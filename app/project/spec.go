@@ -37,8 +37,8 @@ func spec(p *skerryfile.Project, c *skerryfile.Container) (engine.Spec, error) {
 		Restart: engine.RestartPolicy{Name: c.Restart.Policy, MaximumRetryCount: c.Restart.Retries},
 		Labels:  maps.Clone(c.Labels),
 	}
-	if c.NoNetwork {
-		s.Network, s.Aliases = engine.NoNetwork, nil
+	if c.Network != "" {
+		s.Network, s.Aliases = c.Network, nil
 	}
 	if h := c.Health; h != nil {
 		s.Health = &engine.HealthCheck{Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, StartPeriod: h.StartPeriod,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -135,6 +136,16 @@ type Client struct {
 	conn    *grpc.ClientConn
 	agent   api.AgentClient
 	info    *api.InfoResponse
+	leased  atomic.Pointer[[]*api.Interface]
+}
+
+// Leased are the machine's interfaces that have got their addresses by DHCP, once
+// it is configured.
+func (c *Client) Leased() []*api.Interface {
+	if leased := c.leased.Load(); leased != nil {
+		return *leased
+	}
+	return nil
 }
 
 // Close ends the connection; processes go on.

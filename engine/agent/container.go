@@ -21,8 +21,15 @@ const initID = "init"
 
 // Configure prepares the machine, without a container.
 func (c *Client) Configure(ctx context.Context, r *api.ConfigureRequest) error {
-	_, err := c.agent.Configure(ctx, r)
-	return c.explain(err)
+	return c.explain(c.configure(ctx, r))
+}
+
+func (c *Client) configure(ctx context.Context, r *api.ConfigureRequest) error {
+	answer, err := c.agent.Configure(ctx, r)
+	if err == nil {
+		c.leased.Store(&answer.Interfaces)
+	}
+	return err
 }
 
 // Configure prepares the machine and in it the container, as r.Container says,
@@ -30,8 +37,7 @@ func (c *Client) Configure(ctx context.Context, r *api.ConfigureRequest) error {
 func (c *Container) Configure(ctx context.Context, r *api.ConfigureRequest, io Stdio) (*Process, error) {
 	r.Container.Id, r.Container.Process.Id = c.id, initID
 	return c.create(ctx, r.Container.Process, io, func(ctx context.Context) error {
-		_, err := c.agent.Configure(ctx, r)
-		return err
+		return c.configure(ctx, r)
 	})
 }
 

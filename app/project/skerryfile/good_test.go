@@ -100,7 +100,7 @@ size = "20g"
 [volumes.logs]
 external = true
 `}, Project{Name: "all", StartAtLogin: true, Volumes: []Volume{{Name: "data", Size: 20 << 30}, {Name: "logs", External: true}}, Containers: []*Container{
-			{Name: "db", Image: "postgres", Hostname: "db", PullPolicy: PullMissing, NoNetwork: true, Health: &HealthCheck{Test: []string{"NONE"}}},
+			{Name: "db", Image: "postgres", Hostname: "db", PullPolicy: PullMissing, Network: "none", Health: &HealthCheck{Test: []string{"NONE"}}},
 			{Name: "job", Image: "job", Hostname: "job", PullPolicy: PullMissing, Health: &HealthCheck{Test: []string{"CMD-SHELL", "pg_isready -U $USER"}},
 				DependsOn: []Dependency{{Name: "db", Condition: ConditionCompleted}, {Name: "web", Condition: ConditionHealthy}}},
 			{Name: "web", Image: "ex.test/acme/shop@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
@@ -297,7 +297,7 @@ depends_on = ["d", "b"]
 
 func TestNameFromDirectory(t *testing.T) {
 	for dir, want := range map[string]string{
-		"/code/shop": "shop", "/code/My Shop.v2": "my-shop-v2", "/": "project", "/code/--": "project",
+		"/code/shop": "shop", "/code/My Shop.v2": "my-shop-v2", "/": "project", "/code/--": "project", "/code/NAT": "nat-project",
 		"/code/Größe": "gre", "/" + strings.Repeat("a", 62) + "--b": strings.Repeat("a", 62),
 	} {
 		if got := nameFromDirectory(dir); got != want {

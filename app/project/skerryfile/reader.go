@@ -192,7 +192,7 @@ func (r *reader) container(name string, n, defaults *node) *Container {
 		r.add(n.key, "container %q has no image; add a line such as image = \"postgres:17\"", name)
 	}
 	c.Environment = environment(c.envFile, c.Environment)
-	if c.NoNetwork && len(c.Ports) > 0 {
+	if c.Network == "none" && len(c.Ports) > 0 {
 		r.add(n.table["ports"].key, "container %q publishes ports and has network = \"none\"; take one of the two away", name)
 	}
 	return c

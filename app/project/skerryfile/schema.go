@@ -96,9 +96,10 @@ var containerKeys = []key[Container]{
 	{name: "ports", typ: `a list such as ["8080:80"]`, def: "none", shape: texts,
 		doc:  "Published ports, [address:]host:container. Without an address they are reached from this computer only.",
 		read: func(r *reader, n *node, c *Container) { c.Ports = r.ports(n) }},
-	{name: "network", typ: `"project" or "none"`, def: `"project"`, shape: oneOf("project", "none"),
-		doc:  "The project's network, or none.",
-		read: func(r *reader, n *node, c *Container) { c.NoNetwork = r.network(n) }},
+	{name: "network", typ: `"project", "none", "nat" or "vmnet"`, def: `"project"`, shape: oneOf("project", "none", "nat", "vmnet"),
+		doc: "The project's network, none, or one of the hypervisor's, without names of containers: \"nat\", where a Mac reaches the container's own address, " +
+			"or from macOS 26 on \"vmnet\", where such containers also reach each other.",
+		read: func(r *reader, n *node, c *Container) { c.Network = r.network(n) }},
 	{name: "dns", typ: `a list of addresses such as ["1.1.1.1"]`, def: "the network's", shape: texts,
 		doc:  "Name servers. With some, containers of the project are not found by their names.",
 		read: func(r *reader, n *node, c *Container) { c.DNS = r.nameServers(n) }},

@@ -91,7 +91,7 @@ type Container struct {
 
 	Pod        string // that it shares a machine with; empty: none
 	Ports      []Port
-	NoNetwork  bool
+	Network    string       // none, nat or vmnet; empty: the project's
 	DNS        []netip.Addr // empty: the network's
 	ExtraHosts []string     // name:address
 	WebPort    uint16       // 0: not said
@@ -267,8 +267,11 @@ func nameFromDirectory(dir string) string {
 	if name = strings.Trim(name, "-"); len(name) > maxLabel {
 		name = strings.Trim(name[:maxLabel], "-")
 	}
-	if name == "" {
+	switch {
+	case name == "":
 		return "project"
+	case slices.Contains(ownNetworks, name):
+		return name + "-project"
 	}
 	return name
 }

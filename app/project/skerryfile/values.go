@@ -29,6 +29,10 @@ const (
 
 func (r *reader) projectName(n *node) string {
 	name, ok := r.text(n)
+	if ok && slices.Contains(ownNetworks, name) {
+		r.add(n.at, "name %q is that of a network, and a project has a network of its name: choose another", name)
+		return name
+	}
 	if ok && !isLabel(name) {
 		r.add(n.at, "name must be lower-case letters, digits and '-' (at most %d), such as %q, not %q", maxLabel, nameFromDirectory(name), name)
 	}
@@ -278,18 +282,21 @@ func sizeText(size int64) string {
 }
 
 // network tells whether the container is to have none.
-func (r *reader) network(n *node) (none bool) {
+func (r *reader) network(n *node) string {
 	switch text, ok := r.text(n); {
 	case !ok, text == "project":
-	case text == "none":
-		return true
+	case slices.Contains(ownNetworks, text):
+		return text
 	case text == "host":
 		r.add(n.at, `network "host" cannot be: every container has a machine and an address of its own; publish ports instead`)
 	default:
 		r.invalid(n, text)
 	}
-	return false
+	return ""
 }
+
+// ownNetworks are those that no project has: nobody is found by name there.
+var ownNetworks = []string{"none", "nat", "vmnet"}
 
 // hostGateway stands for the host's address, as docker has it.
 const hostGateway = "host-gateway"

@@ -120,10 +120,6 @@ test-files: mac-files
 	packaging/debian/foreign.sh arm64 busybox-static bin/busybox bin/busybox-arm64
 	packaging/debian/rootfs.sh bin/postgres.tar postgresql perl-base dash coreutils util-linux
 
-test-foreign: $(MAC_KERNEL) ## put the kernel for the Mac through the driver's tests
-	SKERRY_TEST_KERNEL_ARM64=$(abspath $(MAC_KERNEL)) GOFLAGS="-buildvcs=false -tags=containers_image_openpgp,foreign" \
-		go test -run TestConformanceForeign -count=1 ./engine/vm/qemu
-
 screenshots: build ## take pictures of the menu in a real panel, for the README
 	packaging/debian/deps.sh pictures
 	tests/screenshots/shoot.sh bin/skerry app/docs/pictures
@@ -162,4 +158,4 @@ bench-kernel: ## print how fast the kernel boots, against the configuration in P
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: run stop build mac-files app verify-app release-app app-linux deps generate clean test test-files test-foreign race lint screenshots bench-idle acceptance bench bench-start bench-guest bench-ext4 prove-ext4 bench-kernel help
+.PHONY: run stop build mac-files app verify-app release-app app-linux deps generate clean test test-files race lint screenshots bench-idle acceptance bench bench-start bench-guest bench-ext4 prove-ext4 bench-kernel help

@@ -1,4 +1,4 @@
-//go:build linux && foreign
+//go:build linux
 
 package qemu
 
@@ -9,8 +9,7 @@ import (
 	"github.com/skerry-app/skerry/engine/vm/vmtest"
 )
 
-// TestConformanceForeign boots the kernel that goes with the Mac, emulated. It
-// needs a second kernel, which takes a while to build: make test-foreign.
+// TestConformanceForeign boots the kernel that goes with the Mac, emulated.
 func TestConformanceForeign(t *testing.T) {
 	vmtest.Run(t, vmtest.Subject{
 		Driver: func(t *testing.T) vm.Driver { return newDriver(t, Options{Arch: "arm64"}) },

@@ -22,6 +22,7 @@ func (s *suite) testDevices(t *testing.T) {
 	t.Run("SharedDisk", s.testSharedDisk)
 	t.Run("Shares", s.testShares)
 	t.Run("Network", s.testNetwork)
+	t.Run("HostNetwork", s.testHostNetwork)
 	t.Run("Console", s.testConsole)
 	t.Run("Nested", s.testNested)
 }
@@ -157,6 +158,25 @@ func (s *suite) testNetwork(t *testing.T) {
 	}
 	if got := readAll(t, c); !strings.Contains(string(got), "mtu 9000") {
 		t.Errorf("the guest says %s", got)
+	}
+}
+
+// testHostNetwork has an interface on the hypervisor's own network, and refuses
+// those that no hypervisor has.
+func (s *suite) testHostNetwork(t *testing.T) {
+	s.noLeaks(t)
+	mac := net.HardwareAddr{0x02, 0xca, 0xfe, 0, 0, 0x2b}
+	m := s.boot(t, func(c *vm.Config) { c.NICs = []vm.NIC{{MAC: mac, Host: vm.NAT}} })
+	if got := strings.TrimSpace(m.must(t, ports.Request{Do: "read", Argument: "/sys/class/net/eth0/address"})); got != mac.String() {
+		t.Errorf("eth0 has the address %s, want %s", got, mac)
+	}
+	for _, nic := range []vm.NIC{{MAC: mac, Host: "bridge"}, {MAC: mac, Host: vm.NAT, MTU: 1500}, {MAC: mac[:5], Host: vm.NAT}} {
+		c := s.config(t, nil)
+		c.NICs = []vm.NIC{nic}
+		if m, err := s.driver.New(t.Context(), c); err == nil {
+			m.Stop(t.Context())
+			t.Errorf("a machine has the interface %+v", nic)
+		}
 	}
 }
 

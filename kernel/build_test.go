@@ -126,6 +126,25 @@ func TestBuildOnceThenFromCache(t *testing.T) {
 	}
 }
 
+func TestBothForms(t *testing.T) {
+	b := newBuilder(t)
+	for range 2 { // built, and from the cache
+		if status, said := b.run(nil, "-z", "mac/bzImage", "x86_64", "vmlinux"); status != 0 {
+			t.Fatalf("status %d: %s", status, said)
+		}
+		compressed := filepath.Join(filepath.Dir(b.builds), "mac/bzImage")
+		if text, err := os.ReadFile(compressed); err != nil || string(text) != "compressed\n" {
+			t.Errorf("the bzImage is %q, %v", text, err)
+		}
+		if err := os.RemoveAll(filepath.Dir(compressed)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.count() != 1 {
+		t.Errorf("built %d times, want once", b.count())
+	}
+}
+
 func TestConcurrentBuildsShareOne(t *testing.T) {
 	b := newBuilder(t)
 	var wait sync.WaitGroup
@@ -156,6 +175,8 @@ func TestBuildFailures(t *testing.T) {
 		{"no source", []string{"KERNEL_SRC=/nowhere.tar"}, []string{"out"}, 1, "/nowhere.tar: no such tarball"},
 		{"no output", nil, nil, 2, "usage:"},
 		{"unknown architecture", nil, []string{"mips", "out"}, 1, "unknown architecture mips"},
+		{"bzImage for arm64", nil, []string{"-z", "bz", "arm64", "out"}, 1, "-z: only our own x86_64 kernel"},
+		{"bzImage of another configuration", nil, []string{"-c", "/etc/hostname", "-z", "bz", "x86_64", "out"}, 1, "-z: only our own x86_64 kernel"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBuilder(t)

@@ -4,6 +4,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/guest/api"
 )
@@ -134,6 +136,12 @@ func use(link netlink.Link, l, old *lease) error {
 			return fmt.Errorf("set MTU %d: %w", l.mtu, err)
 		}
 	}
+	// First, because with it go the subnet's other addresses.
+	if old != nil && old.address != l.address {
+		if err := netlink.AddrDel(link, &netlink.Addr{IPNet: network(old.address)}); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return fmt.Errorf("give up address %s: %w", old.address, err)
+		}
+	}
 	if err := netlink.AddrReplace(link, &netlink.Addr{IPNet: network(l.address)}); err != nil {
 		return fmt.Errorf("add address %s: %w", l.address, err)
 	}
@@ -141,11 +149,6 @@ func use(link netlink.Link, l, old *lease) error {
 		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.IP(l.gateway.AsSlice()), Src: net.IP(l.address.Addr().AsSlice())}
 		if err := netlink.RouteReplace(route); err != nil {
 			return fmt.Errorf("default route by %s: %w", l.gateway, err)
-		}
-	}
-	if old != nil && old.address != l.address {
-		if err := netlink.AddrDel(link, &netlink.Addr{IPNet: network(old.address)}); err != nil {
-			return fmt.Errorf("give up address %s: %w", old.address, err)
 		}
 	}
 	return nil

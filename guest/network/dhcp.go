@@ -43,9 +43,10 @@ type lease struct {
 	from    *nclient4.Lease
 }
 
-// byDHCP gets an address for an interface that is up, keeps it for as long as the
-// machine runs, and tells what it has got.
-func byDHCP(link netlink.Link) (*api.Interface, error) {
+// byDHCP gets an address for an interface that is up, and keeps it for as long as
+// the machine runs. It returns what it has got, and calls changed when that is
+// something else later.
+func byDHCP(link netlink.Link, changed func(*api.Interface)) (*api.Interface, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), dhcpTimeout)
 	defer cancel()
 	l, err := request(ctx, link.Attrs().Name, nil)
@@ -55,7 +56,12 @@ func byDHCP(link netlink.Link) (*api.Interface, error) {
 	if err := use(link, l, nil); err != nil {
 		return nil, err
 	}
-	go keep(link, l)
+	go keep(link, l, changed)
+	return l.of(link), nil
+}
+
+// of is the lease as the host is told of it.
+func (l *lease) of(link netlink.Link) *api.Interface {
 	i := &api.Interface{Name: link.Attrs().Name, Addresses: []string{l.address.String()}}
 	if l.gateway.IsValid() {
 		i.Gateways = []string{l.gateway.String()}
@@ -63,7 +69,7 @@ func byDHCP(link netlink.Link) (*api.Interface, error) {
 	for _, s := range l.servers {
 		i.Nameservers = append(i.Nameservers, s.String())
 	}
-	return i, nil
+	return i
 }
 
 // request asks for a lease, or for old to be renewed. No socket is left open
@@ -161,7 +167,7 @@ func network(p netip.Prefix) *net.IPNet {
 // keep renews a lease at half of its time (RFC 2131, section 4.4.5). When nobody
 // renews it a new one is asked for; until there is one the old address stays, which
 // is more use than none.
-func keep(link netlink.Link, l *lease) {
+func keep(link netlink.Link, l *lease, changed func(*api.Interface)) {
 	name := link.Attrs().Name
 	wait := l.time / 2
 	for {
@@ -177,6 +183,7 @@ func keep(link netlink.Link, l *lease) {
 		}
 		if next.address != l.address {
 			log.Printf("interface %s: its address is now %s and was %s", name, next.address, l.address)
+			changed(next.of(link))
 		}
 		l, wait = next, next.time/2
 	}

@@ -19,8 +19,9 @@ import (
 )
 
 // Configure brings up the loopback interface and those asked for, and returns those
-// that DHCP was asked about, with what it said.
-func Configure(interfaces []*api.Interface) (leased []*api.Interface, err error) {
+// that DHCP was asked about, with what it said. When it says something else later,
+// changed is called.
+func Configure(interfaces []*api.Interface, changed func(*api.Interface)) (leased []*api.Interface, err error) {
 	if err := up("lo", 0); err != nil {
 		return nil, err
 	}
@@ -28,7 +29,7 @@ func Configure(interfaces []*api.Interface) (leased []*api.Interface, err error)
 		link, err := configure(i)
 		if err == nil && i.Dhcp {
 			var l *api.Interface
-			l, err = byDHCP(link)
+			l, err = byDHCP(link, changed)
 			leased = append(leased, l)
 		}
 		if err != nil {

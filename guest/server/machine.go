@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -70,17 +71,11 @@ func (s *Server) configure(r *api.ConfigureRequest) (leased []*api.Interface, er
 	s.mu.Lock()
 	s.translators = translators
 	s.mu.Unlock()
-	if leased, err = network.Configure(r.Interfaces); err != nil {
+	if leased, err = network.Configure(r.Interfaces, s.setPlace); err != nil {
 		return nil, err
 	}
-	for _, i := range append(leased, r.Interfaces...) {
-		if len(i.Addresses) > 0 {
-			s.mu.Lock()
-			s.address, _, _ = strings.Cut(i.Addresses[0], "/")
-			s.nameservers = i.Nameservers
-			s.mu.Unlock()
-			break
-		}
+	for _, i := range slices.Backward(slices.Concat(r.Interfaces, leased)) { // the first counts, and what DHCP says
+		s.setPlace(i)
 	}
 	for _, serial := range r.SwapDisks {
 		if err := disk.Swap(serial); err != nil {
@@ -88,6 +83,17 @@ func (s *Server) configure(r *api.ConfigureRequest) (leased []*api.Interface, er
 		}
 	}
 	return leased, launch.SetSysctls(machineSysctls)
+}
+
+// setPlace notes where on the network the machine is.
+func (s *Server) setPlace(i *api.Interface) {
+	if len(i.Addresses) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.address, _, _ = strings.Cut(i.Addresses[0], "/")
+	s.nameservers = i.Nameservers
 }
 
 // newGroup returns a control group for a container; the first has been made

@@ -21,6 +21,8 @@ import (
 const (
 	// startTimeout is how long the framework may take to set a machine up.
 	startTimeout = 30 * time.Second
+	// stateTimeout is how long it may take to write or read a machine's state.
+	stateTimeout = 2 * time.Minute
 	// commandTimeout is how long it may take to pause or resume a machine.
 	commandTimeout = 10 * time.Second
 	// stopTimeout is how long it may take to end a machine.

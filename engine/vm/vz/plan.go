@@ -111,7 +111,7 @@ func checkCache(c vm.Config) error {
 	case !c.Rosetta:
 		return errors.New("a cache for Rosetta: the machine has no Rosetta")
 	case !path.IsAbs(c.RosettaCache) || len(c.RosettaCache) > maxSocketPath:
-		return fmt.Errorf("Rosetta's cache at %q: use an absolute path of at most %d bytes", c.RosettaCache, maxSocketPath)
+		return fmt.Errorf("the cache for Rosetta at %q: use an absolute path of at most %d bytes", c.RosettaCache, maxSocketPath)
 	}
 	return nil
 }

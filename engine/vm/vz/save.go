@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/skerry-app/skerry/engine/vm"
 )
@@ -16,12 +15,8 @@ const (
 	identityName = "identity" // VZGenericMachineIdentifier: with another one the state is refused
 )
 
-const (
-	// stateTimeout is how long the framework may take to write or read a state.
-	stateTimeout = 2 * time.Minute
-	// maxIdentity bounds an identity, in bytes. The framework's have some 60.
-	maxIdentity = 4 << 10
-)
+// maxIdentity bounds an identity, in bytes. The framework's have some 60.
+const maxIdentity = 4 << 10
 
 // driverName is the driver's in saved machines. That a state is too new for this
 // macOS the framework tells.

@@ -187,7 +187,8 @@ deliver() {
 
 # A function is read whole before it runs: an edit of this file does not reach a build under way.
 main() {
-	config= bzimage=
+	config=''
+	bzimage=''
 	while getopts c:z: option; do
 		case $option in
 		c) config=$(realpath -e -- "$OPTARG") || exit 1 ;;

@@ -14,6 +14,7 @@ var mayNotImport = []struct {
 }{
 	{"ext4", []string{"app", "engine", "registry", "guest", "kernel"}},
 	{"registry", []string{"app", "engine", "ext4", "guest", "kernel"}},
+	{"nbd", []string{"app", "engine", "registry", "ext4", "guest", "kernel"}},
 	{"guest", []string{"app", "engine", "registry"}},
 	{"engine", []string{"app"}},
 	{"engine/vm", []string{"registry", "engine/agent", "engine/network", "engine/image"}},

@@ -17,7 +17,7 @@ packages=("$qemu" gcc libc6-dev make flex bison bc libelf-dev perl xz-utils lz4 
 case ${1:-} in
 lint) packages=(shellcheck) ;;
 test)
-	packages+=(dbus-daemon e2fsprogs iproute2 cpio qemu-user-static desktop-file-utils icnsutils systemd mmdebstrap)
+	packages+=(dbus-daemon e2fsprogs iproute2 cpio qemu-user-static qemu-utils desktop-file-utils icnsutils systemd mmdebstrap)
 	command -v docker >/dev/null || packages+=(docker-cli)
 	;;
 foreign) packages+=(qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross e2fsprogs) ;;

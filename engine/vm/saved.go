@@ -57,6 +57,8 @@ func Describe(c Config, driver string) (Saved, error) {
 		return Saved{}, fmt.Errorf("%w: directories of the host are shared with it", ErrNotSavable)
 	case c.Rosetta:
 		return Saved{}, fmt.Errorf("%w: it has Rosetta", ErrNotSavable)
+	case slices.ContainsFunc(c.Disks, func(d Disk) bool { return d.URL != "" }):
+		return Saved{}, fmt.Errorf("%w: a network block device may change before it is restored", ErrNotSavable)
 	}
 	s := Saved{Driver: driver, Cmdline: slices.Clone(c.Cmdline), CPUs: c.CPUs, Memory: c.Memory, Nested: c.Nested}
 	var err error

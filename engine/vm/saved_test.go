@@ -58,6 +58,7 @@ func TestNotSavable(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"directories": func(c *Config) { c.Shares = []Share{{Name: "s"}} },
 		"Rosetta":     func(c *Config) { c.Rosetta = true },
+		"network":     func(c *Config) { c.Disks = append(c.Disks, Disk{URL: "nbd://host/x", Serial: "x"}) },
 	} {
 		c := savable(t)
 		change(&c)

@@ -57,9 +57,10 @@ type Config struct {
 	Console io.Writer
 }
 
-// Disk is a raw disk image.
+// Disk is a raw disk image: a file of the host, or a network block device.
 type Disk struct {
 	Path     string
+	URL      string // of a network block device, as nbd.Parse takes it; then Path is empty
 	ReadOnly bool
 	// Serial names the disk inside the guest (/sys/block/*/serial): 1 to 20
 	// ASCII letters, digits or dashes (virtio 1.2, section 5.2.6.1).

@@ -92,36 +92,53 @@ func (a *arguments) chardev(id string, f *os.File) {
 	a.add("-chardev", fmt.Sprintf("socket,id=%s,fd=%d", id, a.inherit(f)))
 }
 
-// blockdev is QEMU's BlockdevOptionsFile, as far as it is used.
+// blockdev is QEMU's BlockdevOptions, as far as they are used.
 type blockdev struct {
 	Driver   string `json:"driver"`
 	NodeName string `json:"node-name"`
-	Filename string `json:"filename"`
+	Filename string `json:"filename,omitempty"` // of driver file
 	ReadOnly bool   `json:"read-only"`
 	Discard  string `json:"discard"`
+	*nbdOptions
 }
 
-// disk adds an image. Its descriptor goes into a set, which QEMU opens under the
-// name /dev/fdset/N; so the name of the image, whatever is in it, appears
-// nowhere. The image is read through the host's page cache, where machines that
-// share it share the copy as well, and locked against a second writer.
-func (a *arguments) disk(i int, disk *vm.Disk, f *os.File) {
-	node, set := fmt.Sprintf("disk%d", i), i+1
-	a.add("-add-fd", fmt.Sprintf("fd=%d,set=%d", a.inherit(f), set))
-	options, err := json.Marshal(blockdev{
-		Driver:   "file",
-		NodeName: node,
-		Filename: fmt.Sprintf("/dev/fdset/%d", set),
-		ReadOnly: disk.ReadOnly,
-		Discard:  "unmap",
-	})
-	if err != nil {
-		panic(err) // strings and booleans always encode
+// nodeName is what QEMU calls what is behind a machine's disk i.
+func nodeName(i int) string { return fmt.Sprintf("disk%d", i) }
+
+// newBlockdev has what is behind a machine's disk i, but for the name of a file.
+func newBlockdev(i int, disk *vm.Disk, b backing) blockdev {
+	options := blockdev{Driver: "file", NodeName: nodeName(i), ReadOnly: disk.ReadOnly, Discard: "unmap"}
+	if b.file == nil {
+		options.Driver, options.nbdOptions = "nbd", newNBDOptions(b.nbd)
 	}
-	a.add("-blockdev", string(options))
+	return options
+}
+
+// disk adds an image. The descriptor of a file goes into a set, which QEMU opens
+// under the name /dev/fdset/N; so the name of the image, whatever is in it,
+// appears nowhere. The image is read through the host's page cache, where
+// machines that share it share the copy as well, and locked against a second
+// writer.
+func (a *arguments) disk(i int, disk *vm.Disk, b backing) {
+	options := newBlockdev(i, disk, b)
+	if b.file != nil {
+		set := i + 1
+		a.add("-add-fd", fmt.Sprintf("fd=%d,set=%d", a.inherit(b.file), set))
+		options.Filename = fmt.Sprintf("/dev/fdset/%d", set)
+	}
+	a.add("-blockdev", options.String())
 	// A full host disk is an error that the guest sees; the default would stop
 	// the guest until somebody tells QEMU to go on.
-	a.add("-device", fmt.Sprintf("virtio-blk-pci,disable-legacy=on,drive=%s,serial=%s,werror=report,rerror=report", node, disk.Serial))
+	a.add("-device", fmt.Sprintf("virtio-blk-pci,disable-legacy=on,drive=%s,serial=%s,werror=report,rerror=report", nodeName(i), disk.Serial))
+}
+
+// String is the options as JSON, out of which no value can break.
+func (b blockdev) String() string {
+	text, err := json.Marshal(b)
+	if err != nil {
+		panic(err) // strings, numbers and booleans always encode
+	}
+	return string(text)
 }
 
 func (a *arguments) nic(i int, nic *vm.NIC, f *os.File) {

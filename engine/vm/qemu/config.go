@@ -13,6 +13,7 @@ import (
 
 	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/engine/vm/kvm"
+	"github.com/skerry-app/skerry/nbd"
 )
 
 const (
@@ -71,27 +72,47 @@ func (d *Driver) checkNested() error {
 	return kvm.CheckNested()
 }
 
-// openDisks opens the disk images; QEMU gets the descriptors.
-func openDisks(disks []vm.Disk) (files []*os.File, err error) {
+// backing is what a disk's sectors are in.
+type backing struct {
+	file *os.File // nil: a network block device
+	nbd  nbd.Address
+}
+
+// openDisks opens the disk images; QEMU gets the descriptors. It connects to
+// network block devices itself.
+func openDisks(disks []vm.Disk) (opened []backing, err error) {
 	defer func() {
 		if err != nil {
-			closeFiles(files)
+			closeDisks(opened)
 		}
 	}()
 	for i, disk := range disks {
-		f, err := openDisk(disk)
-		if err != nil {
-			return files, fmt.Errorf("disk %d: %w", i, err)
+		var b backing
+		if !serialPattern.MatchString(disk.Serial) {
+			return opened, fmt.Errorf("disk %d: serial %q of %s: use 1 to 20 letters, digits or dashes", i, disk.Serial, disk.Path+disk.URL)
 		}
-		files = append(files, f)
+		if disk.URL != "" {
+			b.nbd, err = parseNBD(disk)
+		} else {
+			b.file, err = openDisk(disk)
+		}
+		if err != nil {
+			return opened, fmt.Errorf("disk %q: %w", disk.Serial, err)
+		}
+		opened = append(opened, b)
 	}
-	return files, nil
+	return opened, nil
+}
+
+func closeDisks(disks []backing) {
+	for _, d := range disks {
+		if d.file != nil {
+			d.file.Close()
+		}
+	}
 }
 
 func openDisk(disk vm.Disk) (*os.File, error) {
-	if !serialPattern.MatchString(disk.Serial) {
-		return nil, fmt.Errorf("serial %q of %s: use 1 to 20 letters, digits or dashes", disk.Serial, disk.Path)
-	}
 	mode := os.O_RDWR
 	if disk.ReadOnly {
 		mode = os.O_RDONLY

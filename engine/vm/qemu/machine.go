@@ -50,7 +50,7 @@ type Machine struct {
 	config vm.Config
 	vsock  *vhostuser.Vsock
 	shares *shares // nil without
-	disks  []*os.File
+	disks  []backing
 	nics   []*os.File
 	done   chan struct{}
 
@@ -78,12 +78,12 @@ func (d *Driver) newMachine(c vm.Config) (*Machine, error) {
 	}
 	nics, err := openNICs(c.NICs)
 	if err != nil {
-		closeFiles(disks)
+		closeDisks(disks)
 		return nil, err
 	}
 	shares, err := openShares(c.Shares, log)
 	if err != nil {
-		closeFiles(disks)
+		closeDisks(disks)
 		closeFiles(nics)
 		return nil, err
 	}
@@ -143,6 +143,7 @@ func (m *Machine) boot(ctx context.Context) (*run, error) {
 		if m.isStopping() {
 			return nil, errStopped
 		}
+		err = m.blameDisk(err)
 		if !m.driver.concede(accel, err) {
 			return nil, err
 		}
@@ -178,7 +179,7 @@ func (m *Machine) isStopping() bool {
 func (m *Machine) finish(err error) {
 	m.vsock.Close()
 	m.shares.close()
-	closeFiles(m.disks)
+	closeDisks(m.disks)
 	closeFiles(m.nics)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -48,6 +48,7 @@ func (s *suite) testConfig(t *testing.T) {
 		"disk is a folder":   {disk(vm.Disk{Path: dir, ReadOnly: true, Serial: "x"}), dir},
 		"empty disk":         {disk(vm.Disk{Path: write("void", 0), Serial: "x"}), "void"},
 		"odd disk":           {disk(vm.Disk{Path: write("odd", 1000), Serial: "x"}), "odd"},
+		"no NBD":             {disk(vm.Disk{URL: "http://host/x", Serial: "x"}), "scheme"},
 		"no serial":          {disk(vm.Disk{Path: write("a", 4096)}), "serial"},
 		"long serial":        {disk(vm.Disk{Path: write("b", 4096), Serial: strings.Repeat("x", 21)}), "serial"},
 		"serial with comma":  {disk(vm.Disk{Path: write("c", 4096), Serial: "a,b=c"}), "serial"},

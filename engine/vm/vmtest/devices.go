@@ -14,12 +14,14 @@ import (
 
 	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/engine/vm/vmtest/guest/ports"
+	"github.com/skerry-app/skerry/nbd/nbdtest"
 )
 
 // testDevices tests disks, network interfaces and console.
 func (s *suite) testDevices(t *testing.T) {
 	t.Run("Disks", s.testDisks)
 	t.Run("SharedDisk", s.testSharedDisk)
+	t.Run("NetworkDisk", s.testNetworkDisk)
 	t.Run("Shares", s.testShares)
 	t.Run("Network", s.testNetwork)
 	t.Run("HostNetwork", s.testHostNetwork)
@@ -73,6 +75,56 @@ func (s *suite) testDisks(t *testing.T) {
 		}
 		if got := bytes.HasPrefix(data, []byte(ports.Greeting)); got != want {
 			t.Errorf("%s: written %v, want %v", disks[i].Path, got, want)
+		}
+	}
+}
+
+// testNetworkDisk uses network block devices, one of which goes and comes back
+// while the machine runs.
+func (s *suite) testNetworkDisk(t *testing.T) {
+	s.noLeaks(t)
+	var images []string
+	for _, name := range []string{"writable", "fixed"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		images = append(images, path)
+	}
+	server, fixed := nbdtest.Serve(t, images[0]), nbdtest.ServeTCP(t, images[1])
+	disks := []vm.Disk{{URL: server.URL, Serial: "writable"}, {URL: fixed.URL, ReadOnly: true, Serial: "fixed"}}
+	s.attached.Add(int64(len(disks)))
+	m := s.boot(t, func(c *vm.Config) { c.Disks = append(c.Disks, disks...) })
+	for path, want := range map[string]string{
+		"/sys/block/vdb/serial": "writable",
+		"/sys/block/vdb/size":   "2048",
+		"/sys/block/vdb/ro":     "0",
+		"/sys/block/vdc/serial": "fixed",
+		"/sys/block/vdc/ro":     "1",
+	} {
+		if got := strings.TrimSpace(m.must(t, ports.Request{Do: "read", Argument: path})); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
+	}
+	if a := m.ask(t, ports.Request{Do: "write", Argument: "/dev/vdc"}); a.Error == "" {
+		t.Error("the guest wrote to a read-only disk")
+	}
+	server.Kill()
+	if a := m.ask(t, ports.Request{Do: "write", Argument: "/dev/vdb"}); a.Error == "" {
+		t.Error("the guest wrote to a disk whose server is gone")
+	}
+	server.Start(t)
+	waitFor(t, "the disk works again", func() bool { return m.ask(t, ports.Request{Do: "write", Argument: "/dev/vdb"}).Error == "" })
+	if err := m.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{true, false} {
+		data, err := os.ReadFile(images[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.HasPrefix(data, []byte(ports.Greeting)); got != want {
+			t.Errorf("%s: written %v, want %v", images[i], got, want)
 		}
 	}
 }

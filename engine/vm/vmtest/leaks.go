@@ -11,11 +11,11 @@ import (
 // that is registered with Cleanup after this call has been cleaned up.
 func (s *suite) noLeaks(t *testing.T) {
 	t.Helper()
-	made, running, files := s.made.Load(), runtime.NumGoroutine(), openFiles(t)
+	made, attached, running, files := s.made.Load(), s.attached.Load(), runtime.NumGoroutine(), openFiles(t)
 	t.Cleanup(func() {
 		const patience = 5 * time.Second // a goroutine that was told to end may still be on its way
 		end := time.Now().Add(patience)
-		goroutines := running + int(s.made.Load()-made)*s.Keeps
+		goroutines := running + int(s.made.Load()-made)*s.Keeps + int(s.attached.Load()-attached)*s.KeepsNBD
 		for time.Now().Before(end) && (runtime.NumGoroutine() > goroutines || openFiles(t) > files) {
 			time.Sleep(time.Millisecond)
 			if s.Collected {

@@ -27,6 +27,8 @@ type suite struct {
 	driver vm.Driver
 	image  string
 	made   atomic.Int64 // machines
+	// attached counts their network block devices.
+	attached atomic.Int64
 }
 
 // machine is a machine whose guest is up.

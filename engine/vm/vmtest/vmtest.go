@@ -30,6 +30,8 @@ type Subject struct {
 	// Keeps is how many goroutines the driver's library never ends of each
 	// machine that was made.
 	Keeps int
+	// KeepsNBD is how many more it never ends of each network block device.
+	KeepsNBD int
 	// Collected tells that what the driver's library holds is given back when the
 	// garbage is collected.
 	Collected bool

@@ -13,7 +13,7 @@ import (
 // configure turns a plan into the framework's configuration. The files that it
 // returns must stay reachable as long as the machine: the framework uses their
 // descriptors without duplicating them, and a collected os.File closes its own.
-func configure(p plan, identity *vz.GenericMachineIdentifier) (config *vz.VirtualMachineConfiguration, console *os.File, held []*os.File, err error) {
+func configure(p plan, identity *vz.GenericMachineIdentifier) (config *vz.VirtualMachineConfiguration, console *os.File, held []*os.File, links []*attachment, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(append(held, console))
@@ -22,42 +22,44 @@ func configure(p plan, identity *vz.GenericMachineIdentifier) (config *vz.Virtua
 	}()
 	loader, err := vz.NewLinuxBootLoader(p.kernel, vz.WithCommandLine(p.cmdline))
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("boot loader: %w", explain(err))
+		return nil, nil, nil, nil, fmt.Errorf("boot loader: %w", explain(err))
 	}
 	if config, err = vz.NewVirtualMachineConfiguration(loader, p.cpus, p.memory); err != nil {
-		return nil, nil, nil, explain(err)
+		return nil, nil, nil, nil, explain(err)
 	}
 	platform, err := vz.NewGenericPlatformConfiguration(vz.WithGenericMachineIdentifier(identity))
 	if err != nil {
-		return nil, nil, nil, explain(err)
+		return nil, nil, nil, nil, explain(err)
 	}
 	if p.nested {
 		if err := platform.SetNestedVirtualizationEnabled(true); err != nil {
-			return nil, nil, nil, fmt.Errorf("machines inside the machine: %w", explain(err))
+			return nil, nil, nil, nil, fmt.Errorf("machines inside the machine: %w", explain(err))
 		}
 	}
 	config.SetPlatformVirtualMachineConfiguration(platform)
-	if err := addDisks(config, p.disks); err != nil {
-		return nil, nil, nil, err
+	disks, links, err := newDisks(p.disks)
+	if err != nil {
+		return nil, nil, nil, nil, err
 	}
+	config.SetStorageDevicesVirtualMachineConfiguration(disks)
 	if held, err = addNICs(config, p.nics); err != nil {
-		return nil, nil, held, err
+		return nil, nil, held, nil, err
 	}
 	console, theirs, err := addConsole(config)
 	held = append(held, theirs...)
 	if err != nil {
-		return nil, console, held, err
+		return nil, console, held, nil, err
 	}
 	if err := addSocketAndEntropy(config); err != nil {
-		return nil, console, held, err
+		return nil, console, held, nil, err
 	}
 	if err := addShares(config, p); err != nil {
-		return nil, console, held, err
+		return nil, console, held, nil, err
 	}
 	if err := validate(config); err != nil {
-		return nil, console, held, err
+		return nil, console, held, nil, err
 	}
-	return config, console, held, nil
+	return config, console, held, links, nil
 }
 
 // newIdentity returns a machine's identity: a new one, or that of a saved machine.
@@ -68,28 +70,43 @@ func newIdentity(saved []byte) (*vz.GenericMachineIdentifier, error) {
 	return vz.NewGenericMachineIdentifierWithData(saved)
 }
 
-// addDisks adds virtio disks. Cached together with fsync is the only pair that
-// neither corrupts ext4 on Apple silicon (as "automatic" does, utmapp/UTM#4840
-// and lima-vm/lima#1957) nor flushes the drive's own cache at every barrier.
-func addDisks(config *vz.VirtualMachineConfiguration, disks []vm.Disk) error {
-	var devices []vz.StorageDeviceConfiguration
+// newDisks makes virtio disks, and returns what follows those that are network
+// block devices.
+func newDisks(disks []vm.Disk) (devices []vz.StorageDeviceConfiguration, links []*attachment, err error) {
 	for _, d := range disks {
-		attachment, err := vz.NewDiskImageStorageDeviceAttachmentWithCacheAndSync(d.Path, d.ReadOnly,
-			vz.DiskImageCachingModeCached, vz.DiskImageSynchronizationModeFsync)
+		attached, link, err := attach(d)
 		if err != nil {
-			return fmt.Errorf("disk %s: %w", d.Path, explain(err))
+			return nil, nil, fmt.Errorf("disk %q: %s: %w", d.Serial, d.Path+d.URL, explain(err))
 		}
-		device, err := vz.NewVirtioBlockDeviceConfiguration(attachment)
+		device, err := vz.NewVirtioBlockDeviceConfiguration(attached)
 		if err != nil {
-			return fmt.Errorf("disk %s: %w", d.Path, explain(err))
+			return nil, nil, fmt.Errorf("disk %q: %w", d.Serial, explain(err))
 		}
 		if err := device.SetBlockDeviceIdentifier(d.Serial); err != nil {
-			return fmt.Errorf("disk %s: serial %q: %w", d.Path, d.Serial, explain(err))
+			return nil, nil, fmt.Errorf("disk %q: its serial: %w", d.Serial, explain(err))
 		}
 		devices = append(devices, device)
+		if link != nil {
+			links = append(links, link)
+		}
 	}
-	config.SetStorageDevicesVirtualMachineConfiguration(devices)
-	return nil
+	return devices, links, nil
+}
+
+// attach makes a disk's attachment; link follows that of a network block device,
+// and is nil for a file. Cached together with fsync is the only pair that neither
+// corrupts ext4 on Apple silicon (as "automatic" does, utmapp/UTM#4840 and
+// lima-vm/lima#1957) nor flushes the drive's own cache at every barrier.
+func attach(d vm.Disk) (attached vz.StorageDeviceAttachment, link *attachment, err error) {
+	if d.URL == "" {
+		attached, err = vz.NewDiskImageStorageDeviceAttachmentWithCacheAndSync(d.Path, d.ReadOnly,
+			vz.DiskImageCachingModeCached, vz.DiskImageSynchronizationModeFsync)
+		return attached, nil, err
+	}
+	if link, err = attachNBD(d); err != nil {
+		return nil, nil, err
+	}
+	return link.nbd, link, nil
 }
 
 func addNICs(config *vz.VirtualMachineConfiguration, nics []vm.NIC) (held []*os.File, err error) {

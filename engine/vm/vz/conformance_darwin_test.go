@@ -29,7 +29,9 @@ func TestConformance(t *testing.T) {
 		State:  stateName,
 		// vz v3.7.1 makes three channels for each machine, each with a goroutine,
 		// and closes none.
-		Keeps:     3,
+		Keeps: 3,
+		// And two for each network block device.
+		KeepsNBD:  2,
 		Collected: true,
 	})
 }

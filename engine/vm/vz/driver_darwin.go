@@ -53,6 +53,7 @@ func thisHost() host {
 		minMemory: int64(vz.VirtualMachineConfigurationMinimumAllowedMemorySize()),
 		maxMemory: int64(vz.VirtualMachineConfigurationMaximumAllowedMemorySize()),
 		rosetta:   hostRosetta(),
+		nbd:       hostNBD(),
 		nested:    vz.IsNestedVirtualizationSupported(),
 		vmnet:     vmnetMissing(),
 	}

@@ -17,6 +17,8 @@ const (
 	codeLimitExceeded     = 6
 	codeOutOfDiskSpace    = 8
 	codeNotSupported      = 10
+	codeNBDNegotiation    = 20001 // macOS 14, as the next
+	codeNBDDisconnected   = 20002
 )
 
 // entitlement is what a program must be signed with to make machines.
@@ -51,6 +53,11 @@ func (f failure) transient() bool {
 	return f.domain == vzErrorDomain && (f.code == codeInvalidState || f.code == codeInvalidTransition)
 }
 
+// network tells whether it is about the server of a network block device.
+func (f failure) network() bool {
+	return f.domain == vzErrorDomain && (f.code == codeNBDNegotiation || f.code == codeNBDDisconnected)
+}
+
 func (f failure) advice() string {
 	if f.domain != vzErrorDomain {
 		return ""
@@ -68,6 +75,10 @@ func (f failure) advice() string {
 		return "stop another container first"
 	case codeOutOfDiskSpace:
 		return `make room on this Mac's disk ("skerry prune" deletes what no container uses)`
+	case codeNBDNegotiation:
+		return "the server of the network block device is not there, or does not give out this export in the way that is asked for"
+	case codeNBDDisconnected:
+		return "the connection to the server of the network block device is lost; the disk works again when the server is back"
 	case codeNotSupported:
 		return "a newer macOS is needed"
 	}

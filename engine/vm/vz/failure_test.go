@@ -24,6 +24,8 @@ func TestFailure(t *testing.T) {
 		{failure{vzErrorDomain, codeOutOfDiskSpace, "Full."}, "make room", false},
 		{failure{vzErrorDomain, codeInvalidTransition, "Transition."}, "Transition (VZErrorDomain 4)", true},
 		{failure{"NSPOSIXErrorDomain", codeInvalidTransition, "Interrupted."}, "Interrupted (NSPOSIXErrorDomain 4)", false},
+		{failure{vzErrorDomain, codeNBDNegotiation, "Negotiation."}, "Negotiation (VZErrorDomain 20001): the server of the network block device is not there", false},
+		{failure{vzErrorDomain, codeNBDDisconnected, "Disconnected."}, "works again when the server is back", false},
 		{failure{vzErrorDomain, 12345, "Something new."}, "Something new (VZErrorDomain 12345)", false},
 	} {
 		if got := test.failure.Error(); !strings.Contains(got, test.says) {

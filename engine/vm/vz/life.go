@@ -107,6 +107,7 @@ func (l *life) reason() error {
 
 // ending is what is known of a machine that has ended by itself.
 type ending struct {
+	disk   error  // a network block device that could not be had
 	failed bool   // the framework says so
 	panic  string // what the guest's kernel said last; empty if it did not panic
 	last   string // the console's last lines
@@ -117,6 +118,8 @@ type ending struct {
 // in the system's log.
 func (e ending) err() error {
 	switch {
+	case e.disk != nil:
+		return e.disk
 	case e.panic != "":
 		return fmt.Errorf("the guest's kernel panicked:\n%s", e.panic)
 	case !e.failed:

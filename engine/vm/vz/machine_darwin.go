@@ -54,6 +54,7 @@ type machine struct {
 	output   *os.File // the end of the console's pipe that is read
 	console  *console.Console
 	held     []*os.File // what the framework uses without a copy of its own
+	disks    []*link    // to the servers of network block devices
 	commands sync.Mutex // one Pause, Resume or Stop at a time
 }
 
@@ -64,7 +65,7 @@ func newMachine(c vm.Config, p plan, log *slog.Logger) (*machine, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	config, output, held, err := configure(p, identity)
+	config, output, held, attachments, err := configure(p, identity)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +87,12 @@ func newMachine(c vm.Config, p plan, log *slog.Logger) (*machine, error) {
 	}
 	m.console = console.Carry(output, c.Console)
 	go m.watch()
+	for _, a := range attachments {
+		m.disks = append(m.disks, a.link)
+	}
+	for _, a := range attachments {
+		go m.follow(a)
+	}
 	return m, nil
 }
 
@@ -135,7 +142,9 @@ func (m *machine) disconnected() <-chan *vz.DisconnectedError {
 
 // finish releases what a machine has that has ended.
 func (m *machine) finish(failed bool) {
-	m.release(closeAll, func() error { return ending{failed: failed, panic: m.console.Panic(), last: m.console.Last()}.err() })
+	m.release(closeAll, func() error {
+		return ending{disk: unmade(m.disks), failed: failed, panic: m.console.Panic(), last: m.console.Last()}.err()
+	})
 }
 
 // abandoned are the files of machines that the framework has not ended. To close
@@ -209,7 +218,7 @@ func (m *machine) begin() error {
 
 // fail ends a machine whose start has failed.
 func (m *machine) fail(letGo func([]*os.File), err error) error {
-	err = fmt.Errorf("start: %w", err)
+	err = fmt.Errorf("start: %w", blame(err, m.disks))
 	m.release(letGo, func() error { return err })
 	<-m.life.done
 	return m.wrap(err)

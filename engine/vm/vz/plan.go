@@ -25,6 +25,7 @@ type host struct {
 	minCPUs, maxCPUs     int
 	minMemory, maxMemory int64 // bytes
 	rosetta              error // what keeps machines from having Rosetta; nil if nothing
+	nbd                  error // what keeps them from having network block devices
 	nested               bool  // machines can run machines of their own
 	vmnet                error // what keeps machines from vmnet's networks; nil if nothing
 }
@@ -36,8 +37,8 @@ type plan struct {
 	kernel  string
 	cmdline string
 	cpus    uint
-	memory  uint64 // bytes
-	disks   []vm.Disk
+	memory  uint64    // bytes
+	disks   []vm.Disk // URLs in the form of nbd.Address
 	nics    []vm.NIC
 	shares  []vm.Share // of one device
 	rosetta bool       // on a device of its own
@@ -80,7 +81,7 @@ func newPlan(c vm.Config, h host) (plan, error) {
 		cpus:    uint(c.CPUs), memory: uint64(c.Memory),
 		disks: slices.Clone(c.Disks), nics: slices.Clone(c.NICs), shares: slices.Clone(c.Shares), rosetta: c.Rosetta, cache: c.RosettaCache, nested: c.Nested,
 	}
-	err := errors.Join(checkKernel(c.Kernel, h.arch), checkCmdline(p.cmdline), checkSize(c, h), checkDisks(c.Disks),
+	err := errors.Join(checkKernel(c.Kernel, h.arch), checkCmdline(p.cmdline), checkSize(c, h), checkDisks(p.disks, h),
 		checkNICs(c.NICs, h), vm.CheckShares(c.Shares), checkCache(c))
 	if c.Rosetta {
 		err = errors.Join(err, h.rosetta)
@@ -175,20 +176,35 @@ func checkKernel(path, arch string) error {
 	return fmt.Errorf("kernel %s is not %s: build it with kernel/build.sh", path, kernels[arch].want)
 }
 
-func checkDisks(disks []vm.Disk) error {
-	for _, d := range disks {
+// checkDisks checks disks and gives the URLs of network block devices the form
+// that is the same for all ways to write them.
+func checkDisks(disks []vm.Disk, h host) error {
+	for i := range disks {
+		d := &disks[i]
 		if !validSerial.MatchString(d.Serial) {
-			return fmt.Errorf("disk %s: serial %q: use 1 to 20 letters, digits or dashes", d.Path, d.Serial)
+			return fmt.Errorf("disk %s: serial %q: use 1 to 20 letters, digits or dashes", d.Path+d.URL, d.Serial)
 		}
-		st, err := os.Stat(d.Path)
-		switch {
-		case err != nil:
-			return fmt.Errorf("disk %s: %w", d.Serial, err)
-		case !st.Mode().IsRegular():
-			return fmt.Errorf("disk %s: %s is not a regular file", d.Serial, d.Path)
-		case st.Size() == 0 || st.Size()%512 != 0:
-			return fmt.Errorf("disk %s: %s has %d bytes, which is not a whole number of sectors", d.Serial, d.Path, st.Size())
+		check := checkImage
+		if d.URL != "" {
+			check = h.checkNBD
 		}
+		if err := check(d); err != nil {
+			return fmt.Errorf("disk %q: %w", d.Serial, err)
+		}
+	}
+	return nil
+}
+
+// checkImage checks a file of the host.
+func checkImage(d *vm.Disk) error {
+	st, err := os.Stat(d.Path)
+	switch {
+	case err != nil:
+		return err
+	case !st.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", d.Path)
+	case st.Size() == 0 || st.Size()%512 != 0:
+		return fmt.Errorf("%s has %d bytes, which is not a whole number of sectors", d.Path, st.Size())
 	}
 	return nil
 }

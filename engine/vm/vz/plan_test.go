@@ -53,6 +53,7 @@ func goodConfig(t *testing.T) vm.Config {
 		Disks: []vm.Disk{
 			{Path: file(t, "image", make([]byte, 512)), Serial: "image", ReadOnly: true},
 			{Path: file(t, "scratch", make([]byte, 4096)), Serial: "scratch"},
+			{URL: "nbd://host:10809/x", Serial: "network", ReadOnly: true},
 		},
 		NICs:    []vm.NIC{{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, MTU: 1500, File: socket(t, unix.SOCK_DGRAM)}},
 		Shares:  []vm.Share{{Name: "s", Path: t.TempDir()}},
@@ -74,7 +75,7 @@ func TestPlan(t *testing.T) {
 	}{
 		{"all", func(*vm.Config) {}, func(*host) {}, func(*plan) {}},
 		{"no devices", func(c *vm.Config) { c.Disks, c.NICs, c.Shares, c.Rosetta = nil, nil, nil, false },
-			func(h *host) { h.rosetta = errors.New("no Rosetta") }, // and nobody wants it
+			func(h *host) { h.rosetta, h.nbd = errors.New("no Rosetta"), errors.New("no NBD") }, // and nobody wants it
 			func(p *plan) { p.disks, p.nics, p.shares, p.rosetta = nil, nil, nil, false }},
 		{"the least", func(c *vm.Config) { c.CPUs, c.Memory = 1, 4*mebibyte }, func(*host) {}, func(p *plan) { p.cpus, p.memory = 1, 4*mebibyte }},
 		{"the most", func(c *vm.Config) { c.CPUs, c.Memory = 8, 1024*mebibyte }, func(*host) {}, func(p *plan) { p.cpus, p.memory = 8, 1024*mebibyte }},
@@ -120,6 +121,8 @@ func TestPlanRefuses(t *testing.T) {
 		{"disk is a directory", func(c *vm.Config) { c.Disks[0].Path = filepath.Dir(c.Disks[0].Path) }, "not a regular file"},
 		{"half a sector", func(c *vm.Config) { os.Truncate(c.Disks[0].Path, 700) }, "700 bytes"},
 		{"serial too long", func(c *vm.Config) { c.Disks[0].Serial = strings.Repeat("x", 21) }, "serial"},
+		{"network disk's scheme", func(c *vm.Config) { c.Disks[2].URL = "http://host/x" }, `disk "network": the URL`},
+		{"network disk with a path", func(c *vm.Config) { c.Disks[2].Path = "/x" }, "both a path"},
 		{"multicast address", func(c *vm.Config) { c.NICs[0].MAC[0] = 1 }, "unicast"},
 		{"short address", func(c *vm.Config) { c.NICs[0].MAC = c.NICs[0].MAC[:5] }, "unicast"},
 		{"small MTU", func(c *vm.Config) { c.NICs[0].MTU = 576 }, "MTU 576"},
@@ -155,7 +158,7 @@ func TestPlanRefuses(t *testing.T) {
 // TestRestorePlan plans a machine that was saved, and machines that were not.
 func TestRestorePlan(t *testing.T) {
 	c := goodConfig(t)
-	c.Shares, c.Rosetta = nil, false // with which nothing can be saved
+	c.Shares, c.Rosetta, c.Disks = nil, false, c.Disks[:2] // nothing can be saved with these, or with a network block device
 	saved, err := vm.Describe(c, driverName)
 	if err != nil {
 		t.Fatal(err)
@@ -220,6 +223,27 @@ func TestRosettaIsRefused(t *testing.T) {
 	h.rosetta = checkRosetta(rosettaNotInstalled, 26)
 	if _, err := newPlan(goodConfig(t), h); err == nil || !strings.Contains(err.Error(), installRosetta) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestNBDPlan wants one form of a URL, TLS, and too old a macOS refused.
+func TestNBDPlan(t *testing.T) {
+	c := goodConfig(t)
+	c.Disks[2].URL = "nbds+unix:///a%2fb?socket=%2frun%2fs"
+	p, err := newPlan(c, testHost)
+	if err != nil || p.disks[2].URL != "nbds+unix:///a/b?socket=/run/s" {
+		t.Errorf("%+v, %v", p.disks, err)
+	}
+	if c.Disks[2].URL != "nbds+unix:///a%2fb?socket=%2frun%2fs" {
+		t.Error("the caller's configuration has changed")
+	}
+	for macOS, refused := range map[int]bool{13: true, 14: false, 26: false} {
+		h := testHost
+		h.nbd = checkNBDSupport(macOS)
+		_, err := newPlan(c, h)
+		if (err != nil) != refused || refused && (!strings.Contains(err.Error(), "macOS 14 or newer") || !strings.Contains(err.Error(), `disk "network"`)) {
+			t.Errorf("macOS %d: %v", macOS, err)
+		}
 	}
 }
 

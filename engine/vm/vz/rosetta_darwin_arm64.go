@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/Code-Hex/vz/v3"
-	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/engine/vm"
 )
@@ -12,11 +11,7 @@ import (
 // hostRosetta asks the framework and the system each time: Rosetta can be
 // installed while this program runs.
 func hostRosetta() error {
-	version, err := unix.Sysctl("kern.osproductversion")
-	if err != nil {
-		return fmt.Errorf("ask for the version of macOS: %w", err)
-	}
-	major, err := majorVersion(version)
+	major, err := hostMacOS()
 	if err != nil {
 		return err
 	}

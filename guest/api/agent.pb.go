@@ -617,6 +617,7 @@ type Device struct {
 	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"` // in the machine: a device, or a directory with devices
 	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"` // in the container
 	Access        string                 `protobuf:"bytes,3,opt,name=access,proto3" json:"access,omitempty"` // what may be done with it: letters of "rwm"
+	Disk          string                 `protobuf:"bytes,4,opt,name=disk,proto3" json:"disk,omitempty"`     // the serial of a disk, in place of the source
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -668,6 +669,13 @@ func (x *Device) GetTarget() string {
 func (x *Device) GetAccess() string {
 	if x != nil {
 		return x.Access
+	}
+	return ""
+}
+
+func (x *Device) GetDisk() string {
+	if x != nil {
+		return x.Disk
 	}
 	return ""
 }
@@ -4438,11 +4446,12 @@ const file_agent_proto_rawDesc = "" +
 	"\x06socket\x18\x02 \x01(\tR\x06socket\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\x1d\n" +
 	"\x05Paths\x12\x14\n" +
-	"\x05paths\x18\x01 \x03(\tR\x05paths\"P\n" +
+	"\x05paths\x18\x01 \x03(\tR\x05paths\"d\n" +
 	"\x06Device\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x16\n" +
-	"\x06access\x18\x03 \x01(\tR\x06access\"O\n" +
+	"\x06access\x18\x03 \x01(\tR\x06access\x12\x12\n" +
+	"\x04disk\x18\x04 \x01(\tR\x04disk\"O\n" +
 	"\x11ConfigureResponse\x12:\n" +
 	"\n" +
 	"interfaces\x18\x01 \x03(\v2\x1a.skerry.guest.v1.InterfaceR\n" +

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/guest/api"
+	"github.com/skerry-app/skerry/guest/disk"
 )
 
 // Device is a device for a container.
@@ -32,10 +33,19 @@ func (d Device) Rule() string {
 	return fmt.Sprintf("%s %d:%d %s", kind, unix.Major(d.Number), unix.Minor(d.Number), d.access)
 }
 
-// Find looks up devices of the machine, in a directory all that are there.
+// Find looks up devices of the machine, in a directory all that are there, and
+// disks by their serials.
 func Find(asked []*api.Device) ([]Device, error) {
 	var found []Device
 	for _, a := range asked {
+		if a.Disk != "" {
+			d, err := findDisk(a)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, d)
+			continue
+		}
 		err := filepath.WalkDir(a.Source, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return err
@@ -66,4 +76,16 @@ func Find(asked []*api.Device) ([]Device, error) {
 		}
 	}
 	return found, nil
+}
+
+func findDisk(a *api.Device) (Device, error) {
+	path, err := disk.Find(a.Disk)
+	if err != nil {
+		return Device{}, err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return Device{}, fmt.Errorf("disk %q: %w", a.Disk, &os.PathError{Op: "stat", Path: path, Err: err})
+	}
+	return Device{a.Target, st.Mode, st.Rdev, a.Access}, nil
 }

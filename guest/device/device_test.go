@@ -42,4 +42,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %v", source, err)
 		}
 	}
+	if _, err := Find([]*api.Device{{Disk: "no-such-disk", Target: "/x"}}); err == nil || !strings.Contains(err.Error(), `disk "no-such-disk"`) {
+		t.Errorf("a disk: %v", err)
+	}
 }

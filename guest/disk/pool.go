@@ -4,8 +4,10 @@ package disk
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,7 +85,30 @@ func mount(kind, serial, dir string) error {
 			options = "discard"
 		}
 	}
-	return unix.Mount(device, dir, kind, flags, options)
+	err = unix.Mount(device, dir, kind, flags, options)
+	if errors.Is(err, unix.EINVAL) && kind == "ext4" && !hasExt4(device) {
+		return errNoExt4
+	}
+	return err
+}
+
+// errNoExt4 says what a disk lacks that is to be mounted. mount(2) says of it
+// what it says of a hundred other things.
+var errNoExt4 = errors.New(`there is no ext4 file system on it: make one where the disk is kept, such as with "mkfs.ext4", which deletes what is on it`)
+
+// hasExt4 tells whether a device has a superblock of ext4 (ext4/format has all of
+// it; Documentation/filesystems/ext4/super.rst). One that cannot be read may
+// have.
+func hasExt4(device string) bool {
+	const superblock, magicOffset = 1024, 0x38
+	f, err := os.Open(device)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	magic := make([]byte, 2)
+	_, err = f.ReadAt(magic, superblock+magicOffset)
+	return err != nil && err != io.EOF || binary.LittleEndian.Uint16(magic) == 0xEF53
 }
 
 func readOnly(device string) (bool, error) {

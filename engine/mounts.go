@@ -36,6 +36,7 @@ type Mount struct {
 	ReadOnly bool
 
 	MakeSource bool              // of a bind: make a directory where nothing is
+	Raw        bool              // of a volume, which must exist: its disk as a block device, not its file system
 	NoCopy     bool              // of a volume: leave a new one empty, instead of what the image has
 	Labels     map[string]string // of a volume that is made
 	Unnamed    bool              // of a volume: made for this container; set by Create
@@ -60,6 +61,8 @@ func checkMounts(mounts []Mount) error {
 			return bad("Duplicate mount point: %s", target)
 		case m.Type == MountBind && !filepath.IsAbs(m.Source):
 			return bad("invalid mount config for type \"bind\": invalid mount path: %q mount path must be absolute", m.Source)
+		case m.Raw && (m.Type != MountVolume || m.Source == ""):
+			return bad("device %s: only a volume with a name can be one", target)
 		case m.Type == MountVolume && m.Source != "":
 			if err := checkVolumeName(m.Source); err != nil {
 				return err
@@ -144,6 +147,9 @@ type sources struct {
 	shares []vm.Share
 	disks  []vm.Disk
 	mounts map[string][]*api.Mount // by container
+	names  map[string]string       // of volumes, by the serials of their disks
+	// devices are disks of volumes, by container.
+	devices map[string][]*api.Device
 
 	translators []*api.Translator
 	rosetta     bool   // is one of them
@@ -153,10 +159,18 @@ type sources struct {
 // sources finds what is to be mounted in containers, and what runs their
 // programs. Volumes must be in use by the machine.
 func (e *Engine) sources(containers []*Container) (sources, error) {
-	s := sources{mounts: map[string][]*api.Mount{}}
+	s := sources{mounts: map[string][]*api.Mount{}, names: map[string]string{}, devices: map[string][]*api.Device{}}
 	for _, c := range containers {
 		for _, m := range c.mounts() {
 			if m.Type == MountBind && isSocket(m.Source) { // that is relayed
+				continue
+			}
+			if m.Raw {
+				d, err := s.addDevice(e, m)
+				if err != nil {
+					return s, fmt.Errorf("container %s: %w", c.name(), err)
+				}
+				s.devices[c.id] = append(s.devices[c.id], d)
 				continue
 			}
 			mount, err := s.add(e, m)
@@ -188,8 +202,15 @@ func (s *sources) add(e *Engine, m Mount) (_ *api.Mount, err error) {
 		a.Type = "share"
 		a.Source, err = s.addShare(m)
 	case MountVolume:
-		a.Type, a.Subpath, a.Populate = "disk", volumeData, !m.NoCopy && !m.ReadOnly
-		a.Source = s.addVolume(e.volumes.disk(m.Source), m.ReadOnly)
+		a.Type = "disk"
+		vol, disk, err := e.volumes.attach(m)
+		if err != nil {
+			return nil, err
+		}
+		if vol.NBD == "" {
+			a.Subpath, a.Populate = volumeData, !m.NoCopy && !m.ReadOnly
+		}
+		a.Source = s.addVolume(vol.Name, disk)
 	case MountTmpfs:
 		a.Type, a.Source = "tmpfs", "tmpfs"
 		a.Options = append(a.Options, "nosuid", "nodev", "noexec", fmt.Sprintf("mode=%o", tmpfsMode(m.Mode)))
@@ -198,6 +219,20 @@ func (s *sources) add(e *Engine, m Mount) (_ *api.Mount, err error) {
 		}
 	}
 	return a, err
+}
+
+// addDevice has the machine have the disk of a volume, and returns it as a device
+// for the guest.
+func (s *sources) addDevice(e *Engine, m Mount) (*api.Device, error) {
+	vol, disk, err := e.volumes.attach(m)
+	if err != nil {
+		return nil, err
+	}
+	access := "rwm"
+	if m.ReadOnly {
+		access = "r"
+	}
+	return &api.Device{Disk: s.addVolume(vol.Name, disk), Target: path.Clean(m.Target), Access: access}, nil
 }
 
 func tmpfsMode(mode uint32) uint32 {
@@ -220,12 +255,12 @@ func (s *sources) addShare(m Mount) (string, error) {
 	return path.Join(share.Name, share.File), nil
 }
 
-// inWords has an error of the guest say the names of volumes instead of the
-// serials of their disks.
+// inWords has an error of the guest or of the driver say the names of volumes
+// instead of the serials of their disks.
 func (s *sources) inWords(err error) error {
 	text := err.Error()
-	for _, d := range s.disks {
-		text = strings.ReplaceAll(text, fmt.Sprintf("disk %q", d.Serial), fmt.Sprintf("volume %q", filepath.Base(filepath.Dir(d.Path))))
+	for serial, name := range s.names {
+		text = strings.ReplaceAll(text, fmt.Sprintf("disk %q", serial), fmt.Sprintf("volume %q", name))
 	}
 	if text == err.Error() {
 		return err
@@ -235,14 +270,15 @@ func (s *sources) inWords(err error) error {
 
 // addVolume adds a volume's disk, once, and returns its serial. A machine that
 // may write to it in one place has it writable.
-func (s *sources) addVolume(disk string, readOnly bool) (serial string) {
+func (s *sources) addVolume(name string, disk vm.Disk) (serial string) {
 	for i := range s.disks {
-		if s.disks[i].Path == disk {
-			s.disks[i].ReadOnly = s.disks[i].ReadOnly && readOnly
-			return s.disks[i].Serial
+		if have := &s.disks[i]; have.Path == disk.Path && have.URL == disk.URL {
+			have.ReadOnly = have.ReadOnly && disk.ReadOnly
+			return have.Serial
 		}
 	}
-	serial = fmt.Sprintf("volume%d", len(s.disks))
-	s.disks = append(s.disks, vm.Disk{Path: disk, ReadOnly: readOnly, Serial: serial})
-	return serial
+	disk.Serial = fmt.Sprintf("volume%d", len(s.disks))
+	s.disks = append(s.disks, disk)
+	s.names[disk.Serial] = name
+	return disk.Serial
 }

@@ -115,7 +115,7 @@ func (r *run) open(ctx context.Context) (err error) {
 	r.clock.lap("prepare")
 	if mine {
 		if err := m.boot(ctx, config, &r.clock); err != nil {
-			return err
+			return m.sources.inWords(err)
 		}
 		if m.shared() {
 			if err := m.client.Configure(ctx, m.configuration()); err != nil {
@@ -198,6 +198,7 @@ func (r *run) configuration() (*api.Container, error) {
 	if req.Devices, err = spec.devices(); err != nil {
 		return nil, err
 	}
+	req.Devices = append(req.Devices, r.machine.sources.devices[c.id]...)
 	if req.Mounts, err = spec.tmpfsMounts(); err != nil {
 		return nil, err
 	}

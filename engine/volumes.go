@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +16,8 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/skerry-app/skerry/engine/image"
+	"github.com/skerry-app/skerry/engine/vm"
+	"github.com/skerry-app/skerry/nbd"
 )
 
 // Volume is a disk that outlives containers.
@@ -25,8 +26,31 @@ type Volume struct {
 	Created time.Time
 	Labels  map[string]string
 	Unnamed bool   // made for a container, under a name of Skerry's
-	Size    int64  // that it may grow to, bytes
-	Path    string // directory on the host
+	Size    int64  // that it may grow to, bytes; 0 of a network block device
+	NBD     string `json:",omitempty"` // URL of the network block device that it is; empty: a disk image of this host
+	Path    string // directory on the host; empty of a network block device
+}
+
+// Drivers of volumes.
+const (
+	DriverLocal = "local" // disk images of this host
+	DriverNBD   = "nbd"   // network block devices
+)
+
+// Driver is what keeps the volume.
+func (v Volume) Driver() string {
+	if v.NBD != "" {
+		return DriverNBD
+	}
+	return DriverLocal
+}
+
+// place says in words where the volume is.
+func (v Volume) place() string {
+	if v.NBD != "" {
+		return "the network block device " + v.NBD
+	}
+	return "a disk image of this host"
 }
 
 // MinVolumeSize holds a file system and its journal.
@@ -34,7 +58,8 @@ const MinVolumeSize = 256 << 20
 
 // volumeData is the directory of a volume's file system that is mounted: ext4
 // has a lost+found beside it, which programs that want an empty directory do
-// not like.
+// not like. Of a network block device, whose file system is not ours, all is
+// mounted.
 const volumeData = "data"
 
 // volumes has the volumes, each a directory with a disk and a record.
@@ -43,11 +68,11 @@ type volumes struct {
 	disks *image.Cache
 
 	mu    sync.Mutex
-	users map[string]*volumeUsers // by name, while in use
+	users map[string]*volumeUsers // by disk, while in use
 }
 
-// volumeUsers are the runs that have a volume attached: one that may write, or
-// any number of others.
+// volumeUsers are the runs that have a volume's disk attached: one that may
+// write, or any number of others.
 type volumeUsers struct {
 	writer  string // the container's name
 	readers int
@@ -102,7 +127,9 @@ func (v *volumes) get(name string) (Volume, error) {
 	if err != nil || vol.Name != name {
 		return vol, fmt.Errorf("volume %s cannot be read: %s: %w", name, v.record(name), err)
 	}
-	vol.Path = v.home.volume(name)
+	if vol.NBD == "" {
+		vol.Path = v.home.volume(name)
+	}
 	return vol, nil
 }
 
@@ -120,11 +147,8 @@ func (v *volumes) make(vol Volume) (_ Volume, made bool, err error) {
 	if have, err := v.get(vol.Name); err == nil || !errdefs.IsNotFound(err) {
 		return have, false, err
 	}
-	switch {
-	case vol.Size == 0:
-		vol.Size = image.VolumeSize
-	case vol.Size < MinVolumeSize:
-		return vol, false, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("volume %s: %d bytes: it needs at least %d MiB", vol.Name, vol.Size, MinVolumeSize>>20))
+	if err := vol.complete(); err != nil {
+		return vol, false, err
 	}
 	vol.Created, vol.Path = time.Now(), ""
 	data, err := json.MarshalIndent(vol, "", "\t")
@@ -140,8 +164,10 @@ func (v *volumes) make(vol Volume) (_ Volume, made bool, err error) {
 	if err := os.Mkdir(v.home.volume(fresh), 0o700); err != nil {
 		return vol, false, fmt.Errorf("make volume %s: %w", vol.Name, err)
 	}
-	if err := v.disks.Volume(v.disk(fresh), volumeData, vol.Size); err != nil {
-		return vol, false, fmt.Errorf("make volume %s: %w", vol.Name, err)
+	if vol.NBD == "" {
+		if err := v.disks.Volume(v.disk(fresh), volumeData, vol.Size); err != nil {
+			return vol, false, fmt.Errorf("make volume %s: %w", vol.Name, err)
+		}
 	}
 	if err := writeFile(v.record(fresh), data); err != nil {
 		return vol, false, fmt.Errorf("make volume %s: %w", vol.Name, err)
@@ -149,94 +175,166 @@ func (v *volumes) make(vol Volume) (_ Volume, made bool, err error) {
 	if err := os.Rename(v.home.volume(fresh), v.home.volume(vol.Name)); err != nil {
 		return vol, false, fmt.Errorf("make volume %s: %w", vol.Name, err)
 	}
-	vol.Path = v.home.volume(vol.Name)
+	if vol.NBD == "" {
+		vol.Path = v.home.volume(vol.Name)
+	}
 	return vol, true, syncDir(v.home.volumes())
 }
 
-// remove deletes a volume. After the rename it does not come back.
-func (v *volumes) remove(name string) error {
+// complete checks a new volume and fills in what is usual.
+func (v *Volume) complete() error {
+	bad := func(format string, a ...any) error {
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("volume %s: %s", v.Name, fmt.Sprintf(format, a...)))
+	}
+	switch {
+	case v.NBD != "" && v.Size != 0:
+		return bad("the size of a network block device is its server's to say")
+	case v.NBD != "":
+		n, err := nbd.Parse(v.NBD)
+		if err != nil {
+			return bad("%v", err)
+		}
+		v.NBD = n.String()
+	case v.Size == 0:
+		v.Size = image.VolumeSize
+	case v.Size < MinVolumeSize:
+		return bad("%d bytes: it needs at least %d MiB", v.Size, MinVolumeSize>>20)
+	}
+	return nil
+}
+
+// remove deletes a volume and returns what it was. After the rename it does not
+// come back. What is on a network block device stays there.
+func (v *volumes) remove(name string) (Volume, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if _, err := v.get(name); err != nil {
-		return err
+	vol, err := v.get(name)
+	if err != nil {
+		return vol, err
 	}
 	gone := v.home.volume(prefixGone + name)
 	if err := os.Rename(v.home.volume(name), gone); err != nil {
-		return fmt.Errorf("remove volume %s: %w", name, err)
+		return vol, fmt.Errorf("remove volume %s: %w", name, err)
 	}
-	return os.RemoveAll(gone)
+	return vol, os.RemoveAll(gone)
+}
+
+// attach is the disk of the volume that a mount names, but for its serial.
+func (v *volumes) attach(m Mount) (Volume, vm.Disk, error) {
+	vol, err := v.get(m.Source)
+	disk := vm.Disk{URL: vol.NBD, ReadOnly: m.ReadOnly}
+	if vol.NBD == "" {
+		disk.Path = v.disk(m.Source)
+	}
+	return vol, disk, err
+}
+
+// claim is what a run wants of a volume's disk.
+type claim struct {
+	name         string // the volume's
+	write        bool
+	raw, mounted bool
+}
+
+// claims has what mounts want, by disk: two volumes that are the same network
+// block device are one.
+func (v *volumes) claims(mounts []Mount) (map[string]claim, error) {
+	claims := map[string]claim{}
+	for _, m := range mounts {
+		if m.Type != MountVolume {
+			continue
+		}
+		vol, err := v.get(m.Source)
+		if err != nil {
+			return nil, err
+		}
+		disk := vol.Name
+		if vol.NBD != "" {
+			disk = vol.NBD
+		}
+		c := claims[disk]
+		c.name, c.write, c.raw, c.mounted = vol.Name, c.write || !m.ReadOnly, c.raw || m.Raw, c.mounted || !m.Raw
+		claims[disk] = c
+		if c.write && c.raw && c.mounted {
+			return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf(
+				"volume %s would be mounted and a device in one machine, and its file system be destroyed: use one of the two, or both read-only", vol.Name))
+		}
+	}
+	return claims, nil
 }
 
 // use attaches the volumes of a container's mounts to a run, all or none. Two
-// machines with one file system, of which one writes, would destroy it.
+// machines with one file system, of which one writes, would destroy it. (Whether
+// another host uses a network block device nobody here knows.)
 func (v *volumes) use(container string, mounts []Mount) (release func(), err error) {
-	wanted := writers(mounts)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for name, write := range wanted {
-		if _, err := v.get(name); err != nil {
-			return nil, err
-		}
-		u := v.users[name]
+	claims, err := v.claims(mounts)
+	if err != nil {
+		return nil, err
+	}
+	for disk, c := range claims {
+		u := v.users[disk]
 		switch {
 		case u == nil:
 		case u.writer != "":
 			return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf(
-				"volume %s is in use by container %s, which may write to it: stop that one first, or mount the volume read-only in both", name, u.writer))
-		case write && u.readers > 0:
+				"volume %s is in use by container %s, which may write to it: stop that one first, or mount the volume read-only in both", c.name, u.writer))
+		case c.write && u.readers > 0:
 			return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf(
-				"volume %s is in use by %d containers that read it: stop them first, or mount the volume read-only here as well", name, u.readers))
+				"volume %s is in use by %d containers that read it: stop them first, or mount the volume read-only here as well", c.name, u.readers))
 		}
 	}
-	for name, write := range wanted {
-		if v.users[name] == nil {
-			v.users[name] = &volumeUsers{}
+	for disk, c := range claims {
+		if v.users[disk] == nil {
+			v.users[disk] = &volumeUsers{}
 		}
-		if write {
-			v.users[name].writer = container
+		if c.write {
+			v.users[disk].writer = container
 		} else {
-			v.users[name].readers++
+			v.users[disk].readers++
 		}
 	}
-	return func() { v.release(wanted) }, nil
+	return func() { v.release(claims) }, nil
 }
 
-func (v *volumes) release(used map[string]bool) {
+func (v *volumes) release(claims map[string]claim) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for name, write := range used {
-		u := v.users[name]
-		if !write {
+	for disk, c := range claims {
+		u := v.users[disk]
+		if !c.write {
 			u.readers--
 		}
-		if write || u.readers == 0 {
-			delete(v.users, name)
+		if c.write || u.readers == 0 {
+			delete(v.users, disk)
 		}
 	}
 }
 
-// writers tells for each volume among mounts whether one may write to it.
-func writers(mounts []Mount) map[string]bool {
-	wanted := map[string]bool{}
-	for _, m := range mounts {
-		if m.Type == MountVolume {
-			wanted[m.Source] = wanted[m.Source] || !m.ReadOnly
-		}
-	}
-	return wanted
-}
-
-// CreateVolume makes a volume with a name, labels and a size (0: 64 GiB), or
-// returns the one that has the name. An empty name stands for one without a name.
+// CreateVolume makes a volume with a name, labels and a size (0: 64 GiB), or the
+// URL of a network block device, or returns the one that has the name. One that
+// is kept elsewhere gives errdefs.ErrConflict. An empty name stands for one
+// without a name.
 func (e *Engine) CreateVolume(vol Volume) (Volume, error) {
 	if vol.Name == "" {
 		vol.Name, vol.Unnamed = newID(), true
 	}
-	vol, made, err := e.volumes.make(vol)
-	if made {
-		e.volumeEvent("create", vol.Name)
+	wanted := vol
+	if err := wanted.complete(); err != nil {
+		return vol, err
 	}
-	return vol, err
+	vol, made, err := e.volumes.make(vol)
+	if err != nil {
+		return vol, err
+	}
+	if made {
+		e.volumeEvent("create", vol)
+	} else if vol.NBD != wanted.NBD {
+		return vol, errdefs.ErrConflict.WithMessage(fmt.Sprintf(
+			"volume %s is there already and is %s: remove it first, or choose another name", vol.Name, vol.place()))
+	}
+	return vol, nil
 }
 
 // Volume finds a volume by its name; none gives errdefs.ErrNotFound.
@@ -265,10 +363,11 @@ func (e *Engine) RemoveVolume(name string) error {
 	if ids := e.volumeUsers()[name]; len(ids) > 0 {
 		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("remove %s: volume is in use - [%s]: remove these containers first", name, strings.Join(ids, ", ")))
 	}
-	if err := e.volumes.remove(name); err != nil {
+	vol, err := e.volumes.remove(name)
+	if err != nil {
 		return err
 	}
-	e.volumeEvent("destroy", name)
+	e.volumeEvent("destroy", vol)
 	return nil
 }
 
@@ -285,8 +384,10 @@ func (e *Engine) UnusedVolumes() ([]Volume, error) {
 func (e *Engine) volumeUsers() map[string][]string {
 	users := map[string][]string{}
 	for id, c := range e.containers {
-		for name := range maps.Keys(writers(c.mounts())) {
-			users[name] = append(users[name], id)
+		for _, m := range c.mounts() {
+			if m.Type == MountVolume && !slices.Contains(users[m.Source], id) {
+				users[m.Source] = append(users[m.Source], id)
+			}
 		}
 	}
 	return users
@@ -302,12 +403,18 @@ func (e *Engine) makeVolumes(mounts []Mount) error {
 		if m.Type != MountVolume {
 			continue
 		}
-		_, made, err := e.volumes.make(Volume{Name: m.Source, Labels: m.Labels, Unnamed: m.Unnamed})
+		if m.Raw {
+			if _, err := e.volumes.get(m.Source); errdefs.IsNotFound(err) {
+				return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("device %s: there is no volume %s: make it first", m.Target, m.Source))
+			}
+			continue
+		}
+		vol, made, err := e.volumes.make(Volume{Name: m.Source, Labels: m.Labels, Unnamed: m.Unnamed})
 		if err != nil {
 			return err
 		}
 		if made {
-			e.volumeEvent("create", m.Source)
+			e.volumeEvent("create", vol)
 		}
 	}
 	return nil
@@ -326,6 +433,6 @@ func (e *Engine) removeUnnamed(mounts []Mount) {
 	}
 }
 
-func (e *Engine) volumeEvent(action, name string) {
-	e.bus.publish(Event{Type: "volume", Action: action, ID: name, Name: name, Attributes: map[string]string{"driver": "local"}})
+func (e *Engine) volumeEvent(action string, vol Volume) {
+	e.bus.publish(Event{Type: "volume", Action: action, ID: vol.Name, Name: vol.Name, Attributes: map[string]string{"driver": vol.Driver()}})
 }

@@ -49,10 +49,10 @@ func TestVolumeLife(t *testing.T) {
 	if err := v.open(); err != nil {
 		t.Fatal(err)
 	}
-	if err := v.remove("data"); err != nil {
+	if _, err := v.remove("data"); err != nil {
 		t.Fatal(err)
 	}
-	if err := v.remove("data"); !errdefs.IsNotFound(err) {
+	if _, err := v.remove("data"); !errdefs.IsNotFound(err) {
 		t.Errorf("remove again: %v", err)
 	}
 	if entries, err := os.ReadDir(v.home.volumes()); err != nil || len(entries) > 0 {
@@ -103,6 +103,80 @@ func TestVolumeUse(t *testing.T) {
 	}
 }
 
+// TestNBDVolume: one that is a network block device has no disk here, and two
+// names of the same are one disk.
+func TestNBDVolume(t *testing.T) {
+	v := testVolumes(t)
+	for _, name := range []string{"first", "second"} {
+		vol, made, err := v.make(Volume{Name: name, NBD: "nbd://HOST/x"})
+		if err != nil || !made || vol.NBD != "nbd://host:10809/x" || vol.Driver() != DriverNBD || vol.Path != "" || vol.Size != 0 {
+			t.Errorf("%+v, %v, %v", vol, made, err)
+		}
+		if again, err := v.get(name); err != nil || again.NBD != vol.NBD || again.Path != "" {
+			t.Errorf("%+v, %v", again, err)
+		}
+		if _, err := os.Stat(v.disk(name)); !os.IsNotExist(err) {
+			t.Errorf("it has a disk image: %v", err)
+		}
+	}
+	for says, vol := range map[string]Volume{
+		"scheme":        {Name: "third", NBD: "http://host/x"},
+		"server's":      {Name: "third", NBD: "nbd://host/x", Size: MinVolumeSize},
+		"nothing here":  {Name: "third", NBD: "nbd://user:secret@host/x"},
+		"volume third:": {Name: "third", NBD: "x"},
+	} {
+		if _, _, err := v.make(vol); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%+v: %v, want %q", vol, err, says)
+		}
+	}
+	release, err := v.use("c", []Mount{{Type: MountVolume, Source: "first", Target: "/a", ReadOnly: true}, {Type: MountVolume, Source: "second", Target: "/b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"first", "second"} {
+		if _, err := v.use("d", []Mount{{Type: MountVolume, Source: name, Target: "/a", ReadOnly: true}}); !errdefs.IsConflict(err) || !strings.Contains(err.Error(), "volume "+name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	release()
+	if len(v.users) > 0 {
+		t.Errorf("still in use: %v", v.users)
+	}
+	if _, err := v.remove("first"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRawVolume: a volume's disk is not written to beside its file system.
+func TestRawVolume(t *testing.T) {
+	v := testVolumes(t)
+	if _, _, err := v.make(Volume{Name: "disk", NBD: "nbd://host/x"}); err != nil {
+		t.Fatal(err)
+	}
+	raw := Mount{Type: MountVolume, Source: "disk", Target: "/dev/disk", Raw: true}
+	mounted := Mount{Type: MountVolume, Source: "disk", Target: "/data", ReadOnly: true}
+	if _, err := v.use("c", []Mount{mounted, raw}); !errdefs.IsInvalidArgument(err) {
+		t.Errorf("both: %v", err)
+	}
+	fixed := raw
+	fixed.ReadOnly = true
+	for _, mounts := range [][]Mount{{raw}, {raw, raw}, {mounted, fixed}} {
+		release, err := v.use("c", mounts)
+		if err != nil {
+			t.Fatalf("%+v: %v", mounts, err)
+		}
+		release()
+	}
+	release, err := v.use("c", []Mount{raw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.use("d", []Mount{mounted}); !errdefs.IsConflict(err) {
+		t.Errorf("beside a writer: %v", err)
+	}
+	release()
+}
+
 func TestCheckMounts(t *testing.T) {
 	for _, test := range []struct {
 		says   string
@@ -114,6 +188,8 @@ func TestCheckMounts(t *testing.T) {
 		{"must be absolute", []Mount{{Type: MountBind, Source: "x", Target: "/x"}}},
 		{"invalid characters", []Mount{{Type: MountVolume, Source: "a b", Target: "/x"}}},
 		{"must not be specified", []Mount{{Type: MountTmpfs, Source: "a", Target: "/x"}}},
+		{"only a volume with a name", []Mount{{Type: MountVolume, Target: "/dev/x", Raw: true}}},
+		{"only a volume with a name", []Mount{{Type: MountBind, Source: "/x", Target: "/dev/x", Raw: true}}},
 		{"unknown", []Mount{{Type: "nfs", Target: "/x"}}},
 		{"", []Mount{{Type: MountVolume, Target: "/x"}, {Type: MountVolume, Source: "ab", Target: "/x/y"}}},
 	} {

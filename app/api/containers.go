@@ -69,7 +69,7 @@ func (s *Server) inspectContainer(w http.ResponseWriter, r *http.Request) error 
 	in := toInspect(snap, s.imageConfig(snap.ImageID.String()))
 	for i, m := range in.Mounts {
 		if v, err := s.engine.Volume(m.Name); m.Name != "" && err == nil {
-			in.Mounts[i].Source = v.Path
+			in.Mounts[i].Source, in.Mounts[i].Driver = v.Path, v.Driver()
 		}
 	}
 	return writeJSON(w, http.StatusOK, in)

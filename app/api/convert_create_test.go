@@ -107,6 +107,7 @@ func TestToSpecRefuses(t *testing.T) {
 		{``, `{"Binds":["/a:/b:rshared"]}`, "the mount propagation rshared is not implemented yet"},
 		{``, `{"Mounts":[{"Type":"image","Source":"a","Target":"/b"}]}`, "image mounts are not implemented yet"},
 		{``, `{"Mounts":[{"Type":"volume","Source":"v","Target":"/b","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]}`, "the volume driver nfs is not implemented yet"},
+		{``, `{"Mounts":[{"Type":"volume","Source":"v","Target":"/b","VolumeOptions":{"DriverConfig":{"Name":"nbd"}}}]}`, `a mount that makes a volume of the driver nbd (make it before, with "volume create") is not implemented yet`},
 		{``, `{"VolumesFrom":["x"]}`, "volumes of other containers (--volumes-from) are not implemented yet"},
 		{``, `{"DeviceRequests":[{"Count":-1}]}`, "device requests (GPUs) are not implemented yet"},
 		{``, `{"PidMode":"host"}`, "sharing the PID namespace is not implemented yet"},

@@ -13,9 +13,6 @@ import (
 	"github.com/skerry-app/skerry/engine"
 )
 
-// volumeDriver is Docker's name for volumes on the host itself.
-const volumeDriver = "local"
-
 // toMounts converts what is to be mounted: lines as of -v, places for volumes
 // without a name, and mounts in full.
 func toMounts(places map[string]struct{}, h *container.HostConfig) ([]engine.Mount, error) {
@@ -30,12 +27,42 @@ func toMounts(places map[string]struct{}, h *container.HostConfig) ([]engine.Mou
 	for _, m := range h.Mounts {
 		mounts = append(mounts, toMount(m))
 	}
+	for _, d := range h.Devices {
+		if !volumeDevice(d) {
+			continue
+		}
+		if strings.Trim(d.CgroupPermissions, "rwm") != "" {
+			return nil, invalid("device %s: access %q: use letters of rwm", d.PathOnHost, d.CgroupPermissions)
+		}
+		readOnly := d.CgroupPermissions != "" && !strings.Contains(d.CgroupPermissions, "w")
+		mounts = append(mounts, engine.Mount{Type: engine.MountVolume, Source: d.PathOnHost, Target: d.PathInContainer, ReadOnly: readOnly, Raw: true})
+	}
 	for _, target := range slices.Sorted(maps.Keys(places)) {
 		if !slices.ContainsFunc(mounts, func(m engine.Mount) bool { return path.Clean(m.Target) == path.Clean(target) }) {
 			mounts = append(mounts, engine.Mount{Type: engine.MountVolume, Target: target})
 		}
 	}
 	return mounts, nil
+}
+
+// volumeDevice tells a volume's disk, which is named in the place of a path, from
+// the devices of the machine.
+func volumeDevice(d container.DeviceMapping) bool {
+	return d.PathOnHost != "" && !strings.Contains(d.PathOnHost, "/")
+}
+
+// fromRaw are the devices that are volumes' disks.
+func fromRaw(mounts []engine.Mount) (devices []container.DeviceMapping) {
+	for _, m := range mounts {
+		if m.Raw {
+			access := "rwm"
+			if m.ReadOnly {
+				access = "r"
+			}
+			devices = append(devices, container.DeviceMapping{PathOnHost: m.Source, PathInContainer: m.Target, CgroupPermissions: access})
+		}
+	}
+	return devices
 }
 
 // parseBind reads "source:target[:mode]"; a source that is no path is a volume.
@@ -107,7 +134,9 @@ func refusedOf(m mount.Mount) []feature {
 	if o := m.VolumeOptions; o != nil {
 		features = append(features, feature{"mounting a part of a volume is", o.Subpath != ""})
 		if d := o.DriverConfig; d != nil {
-			features = append(features, feature{"the volume driver " + d.Name + " is", d.Name != "" && d.Name != volumeDriver},
+			nbd := d.Name == engine.DriverNBD
+			features = append(features, feature{`a mount that makes a volume of the driver nbd (make it before, with "volume create") is`, nbd},
+				feature{"the volume driver " + d.Name + " is", d.Name != "" && d.Name != engine.DriverLocal && !nbd},
 				feature{"options of the volume driver are", len(d.Options) > 0})
 		}
 	}
@@ -133,7 +162,7 @@ func toMountPoints(mounts []engine.Mount) []container.MountPoint {
 		case engine.MountBind:
 			p.Propagation = mount.PropagationRPrivate
 		case engine.MountVolume:
-			p.Name, p.Driver, p.Source = m.Source, volumeDriver, ""
+			p.Name, p.Driver, p.Source = m.Source, engine.DriverLocal, ""
 		}
 		points = append(points, p)
 	}
@@ -144,7 +173,7 @@ func toMountPoints(mounts []engine.Mount) []container.MountPoint {
 func fromMounts(mounts []engine.Mount) (binds []string, full []mount.Mount) {
 	for _, m := range mounts {
 		switch {
-		case m.Unnamed:
+		case m.Unnamed, m.Raw:
 		case m.Type == engine.MountTmpfs || m.Type == engine.MountBind && !m.MakeSource:
 			f := mount.Mount{Type: mount.Type(m.Type), Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly}
 			if m.Size != 0 || m.Mode != 0 {

@@ -32,6 +32,9 @@ func toProcess(spec *engine.Spec, c *container.Config, h *container.HostConfig) 
 		}
 	}
 	for _, d := range h.Devices {
+		if volumeDevice(d) {
+			continue // a mount
+		}
 		spec.Devices = append(spec.Devices, engine.Device{Source: d.PathOnHost, Target: d.PathInContainer, Access: d.CgroupPermissions})
 	}
 	spec.DeviceRules = h.DeviceCgroupRules
@@ -146,6 +149,7 @@ func showProcess(h *container.HostConfig, s engine.Spec) {
 	for _, d := range s.Devices {
 		r.Devices = append(r.Devices, container.DeviceMapping{PathOnHost: d.Source, PathInContainer: d.Target, CgroupPermissions: d.Access})
 	}
+	r.Devices = append(r.Devices, fromRaw(s.Mounts)...)
 	r.DeviceCgroupRules = s.DeviceRules
 	r.MemoryReservation, r.CPUShares, r.CpusetCpus, r.CpusetMems = s.MemoryReservation, s.CPUShares, s.CpusetCPUs, s.CpusetMems
 	if r.MemorySwap = s.MemorySwap; r.MemorySwap == 0 {

@@ -21,7 +21,8 @@ func TestProcessThereAndBack(t *testing.T) {
 		"MaskedPaths":[],"ReadonlyPaths":["/opt"],"Umask":63,"OomScoreAdj":-100,"Sysctls":{"net.core.somaxconn":"1"},"Init":true,
 		"Tmpfs":{"/run":"size=1m"},"ShmSize":1048576,"SecurityOpt":["no-new-privileges","seccomp=unconfined"],
 		"Ulimits":[{"Name":"nofile","Soft":10,"Hard":-1}],"DeviceCgroupRules":["c 10:* r"],
-		"Devices":[{"PathOnHost":"/dev/fuse","PathInContainer":"/dev/f","CgroupPermissions":"r"}],
+		"Devices":[{"PathOnHost":"/dev/fuse","PathInContainer":"/dev/f","CgroupPermissions":"r"},
+			{"PathOnHost":"disk","PathInContainer":"/dev/d","CgroupPermissions":"r"},{"PathOnHost":"disk2","PathInContainer":"/dev/e","CgroupPermissions":"rwm"}],
 		"MemoryReservation":4096,"CpuShares":512,"CpusetCpus":"0","CpusetMems":"0","PidsLimit":20,
 		"BlkioDeviceReadBps":[{"Path":"/dev/vdc","Rate":1}],"BlkioDeviceWriteBps":[{"Path":"/dev/vda","Rate":2}],
 		"BlkioDeviceReadIOps":[{"Path":"/dev/vdc","Rate":3}],"BlkioDeviceWriteIOps":[{"Path":"/dev/vdc","Rate":4}]}`
@@ -37,7 +38,9 @@ func TestProcessThereAndBack(t *testing.T) {
 		MaskedPaths: []string{}, ReadOnlyPaths: []string{"/opt"}, Ulimits: []engine.Ulimit{{Name: "nofile", Soft: 10, Hard: -1}},
 		Umask: &mask, OOMScoreAdj: -100, Init: true, Sysctls: map[string]string{"net.core.somaxconn": "1"},
 		Tmpfs: map[string]string{"/run": "size=1m"}, ShmSize: 1 << 20,
-		Devices:     []engine.Device{{Source: "/dev/fuse", Target: "/dev/f", Access: "r"}},
+		Devices: []engine.Device{{Source: "/dev/fuse", Target: "/dev/f", Access: "r"}},
+		Mounts: []engine.Mount{{Type: engine.MountVolume, Source: "disk", Target: "/dev/d", ReadOnly: true, Raw: true},
+			{Type: engine.MountVolume, Source: "disk2", Target: "/dev/e", Raw: true}},
 		DeviceRules: []string{"c 10:* r"}, MemoryReservation: 4096, PidsLimit: 20, CPUShares: 512, CpusetCPUs: "0", CpusetMems: "0",
 		IO: []engine.IOLimit{{Device: "/dev/vda", WriteBytes: 2}, {Device: "/dev/vdc", ReadBytes: 1, ReadOperations: 3, WriteOperations: 4}},
 	}

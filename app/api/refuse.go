@@ -2,6 +2,8 @@ package api
 
 import (
 	"github.com/moby/moby/api/types/container"
+
+	"github.com/skerry-app/skerry/engine"
 )
 
 // feature is something that Docker can do and Skerry cannot. Its name comes
@@ -37,7 +39,7 @@ func refuse(c *container.Config, h *container.HostConfig) error {
 func mountFeatures(h *container.HostConfig) []feature {
 	features := []feature{
 		{"volumes of other containers (--volumes-from) are", len(h.VolumesFrom) > 0},
-		{"the volume driver " + h.VolumeDriver + " is", h.VolumeDriver != "" && h.VolumeDriver != volumeDriver},
+		{"the volume driver " + h.VolumeDriver + " is", h.VolumeDriver != "" && h.VolumeDriver != engine.DriverLocal},
 	}
 	for _, m := range h.Mounts {
 		features = append(features, refusedOf(m)...)

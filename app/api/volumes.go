@@ -21,9 +21,19 @@ func toVolume(v engine.Volume) volume.Volume {
 			labels[k] = value
 		}
 	}
-	return volume.Volume{Name: v.Name, Driver: volumeDriver, Scope: "local", Mountpoint: v.Path,
-		CreatedAt: v.Created.UTC().Format(time.RFC3339), Labels: labels, Options: map[string]string{}}
+	options := map[string]string{}
+	if v.NBD != "" {
+		options[optionURL] = v.NBD
+	}
+	return volume.Volume{Name: v.Name, Driver: v.Driver(), Scope: "local", Mountpoint: v.Path,
+		CreatedAt: v.Created.UTC().Format(time.RFC3339), Labels: labels, Options: options}
 }
+
+// Options of volume drivers.
+const (
+	optionSize = "size" // of local: what the volume may grow to
+	optionURL  = "url"  // of nbd: where the network block device is
+)
 
 // unnamedLabel is how Docker marks volumes that were made without a name.
 const unnamedLabel = "com.docker.volume.anonymous"
@@ -54,7 +64,7 @@ func (s *Server) listVolumes(w http.ResponseWriter, r *http.Request) error {
 		if unused[v.Name] {
 			dangling = "true"
 		}
-		if f.exact("dangling", dangling, map[string]string{"true": "1", "false": "0"}[dangling]) && f.exact("driver", volumeDriver) &&
+		if f.exact("dangling", dangling, map[string]string{"true": "1", "false": "0"}[dangling]) && f.exact("driver", v.Driver) &&
 			f.labels("label", v.Labels) && f.matches("name", v.Name) {
 			answer.Volumes = append(answer.Volumes, v)
 		}
@@ -70,27 +80,48 @@ func (s *Server) inspectVolume(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, toVolume(v))
 }
 
+// newVolume reads the options of a volume's driver.
+func newVolume(req volume.CreateRequest) (engine.Volume, error) {
+	vol := engine.Volume{Name: req.Name, Labels: req.Labels}
+	nbd := req.Driver == engine.DriverNBD
+	for option, value := range req.DriverOpts {
+		switch {
+		case option == optionURL && nbd:
+			vol.NBD = value
+		case option == optionURL:
+			return vol, invalid("volume option url=%q: it belongs to the driver nbd", value)
+		case option == optionSize && nbd:
+			return vol, invalid("volume option size=%q: the size of a network block device is its server's to say", value)
+		case option == optionSize:
+			size, err := units.RAMInBytes(value)
+			if err != nil {
+				return vol, invalid("volume option size=%q: use a size such as 20g", value)
+			}
+			vol.Size = size
+		default:
+			return vol, notImplemented("the volume option " + option + " is")
+		}
+	}
+	if nbd && vol.NBD == "" {
+		return vol, invalid("the volume driver nbd needs the option url=nbd://host/export or url=nbd+unix:///export?socket=/path")
+	}
+	return vol, nil
+}
+
 func (s *Server) createVolume(w http.ResponseWriter, r *http.Request) error {
 	var req volume.CreateRequest
 	if err := readJSON(r, &req); err != nil {
 		return err
 	}
 	if err := firstRefused([]feature{
-		{"the volume driver " + req.Driver + " is", req.Driver != "" && req.Driver != volumeDriver},
+		{"the volume driver " + req.Driver + " is", req.Driver != "" && req.Driver != engine.DriverLocal && req.Driver != engine.DriverNBD},
 		{"cluster volumes are", req.ClusterVolumeSpec != nil},
 	}); err != nil {
 		return err
 	}
-	vol := engine.Volume{Name: req.Name, Labels: req.Labels}
-	for option, value := range req.DriverOpts {
-		if option != "size" {
-			return notImplemented("the volume option " + option + " is")
-		}
-		size, err := units.RAMInBytes(value)
-		if err != nil {
-			return invalid("volume option size=%q: use a size such as 20g", value)
-		}
-		vol.Size = size
+	vol, err := newVolume(req)
+	if err != nil {
+		return err
 	}
 	v, err := s.engine.CreateVolume(vol)
 	if err != nil {

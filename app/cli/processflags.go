@@ -39,7 +39,7 @@ func (f *processFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.ulimits, "ulimit", nil, "limit of a process: name=soft[:hard], such as nofile=1024:2048")
 	fs.StringArrayVar(&f.sysctls, "sysctl", nil, "set a kernel parameter of the container's machine: name=value")
 	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount a file system in memory: path[:options]")
-	fs.StringArrayVar(&f.devices, "device", nil, "give the container a device of its machine: path[:path in the container][:rwm]")
+	fs.StringArrayVar(&f.devices, "device", nil, "give the container a device of its machine, or the disk of a volume: path[:path in the container][:rwm] or volume:path in the container[:rwm]")
 	fs.StringArrayVar(&f.deviceRules, "device-cgroup-rule", nil, `allow the use of devices, such as "c 10:200 rwm"`)
 	fs.StringArrayVar(&f.dns, "dns", nil, "address of a name server, instead of the network's")
 	fs.StringArrayVar(&f.dnsSearch, "dns-search", nil, "domain to look up names in")
@@ -187,7 +187,8 @@ func parseUlimit(text string) (*container.Ulimit, error) {
 	return u, nil
 }
 
-// parseDevice reads path[:path in the container][:access].
+// parseDevice reads path[:path in the container][:access], where a volume's name
+// may stand for the path.
 func parseDevice(text string) (container.DeviceMapping, error) {
 	d := container.DeviceMapping{CgroupPermissions: "rwm"}
 	parts := strings.Split(text, ":")
@@ -195,8 +196,9 @@ func parseDevice(text string) (container.DeviceMapping, error) {
 		d.CgroupPermissions, parts = parts[n-1], parts[:n-1]
 	}
 	d.PathOnHost, d.PathInContainer = parts[0], parts[len(parts)-1]
-	if len(parts) > 2 || !strings.HasPrefix(d.PathOnHost, "/") || !strings.HasPrefix(d.PathInContainer, "/") {
-		return d, fmt.Errorf("--device must be path[:path in the container][:rwm], not %q", text)
+	volume := d.PathOnHost != "" && !strings.Contains(d.PathOnHost, "/")
+	if len(parts) > 2 || !strings.HasPrefix(d.PathOnHost, "/") && !volume || !strings.HasPrefix(d.PathInContainer, "/") {
+		return d, fmt.Errorf("--device must be path[:path in the container][:rwm] or volume:path in the container[:rwm], not %q", text)
 	}
 	return d, nil
 }

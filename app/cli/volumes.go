@@ -25,9 +25,8 @@ func (c *CLI) volumeCommand() *cobra.Command {
 }
 
 func (c *CLI) volumeCreateCommand() *cobra.Command {
-	var labels []string
+	var labels, options []string
 	var driver string
-	var options map[string]string
 	cmd := &cobra.Command{
 		Use:   "create [flags] [NAME]",
 		Short: "Make a volume",
@@ -37,7 +36,7 @@ func (c *CLI) volumeCreateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			made, err := api.VolumeCreate(cmd.Context(), client.VolumeCreateOptions{Name: strings.Join(args, ""), Driver: driver, DriverOpts: options, Labels: keyValues(labels)})
+			made, err := api.VolumeCreate(cmd.Context(), client.VolumeCreateOptions{Name: strings.Join(args, ""), Driver: driver, DriverOpts: keyValues(options), Labels: keyValues(labels)})
 			if err != nil {
 				return err
 			}
@@ -46,8 +45,8 @@ func (c *CLI) volumeCreateCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&labels, "label", nil, "set a label: key=value")
-	cmd.Flags().StringToStringVarP(&options, "opt", "o", nil, "size=SIZE that it may grow to (64g)")
-	cmd.Flags().StringVarP(&driver, "driver", "d", "", `"local" is the only one`)
+	cmd.Flags().StringArrayVarP(&options, "opt", "o", nil, "size=SIZE that it may grow to (64g); of the driver nbd: url=nbd://host/export or url=nbd+unix:///export?socket=/path")
+	cmd.Flags().StringVarP(&driver, "driver", "d", "", `"local", a disk image of this computer, or "nbd", a network block device that has an ext4 file system`)
 	return cmd
 }
 
@@ -129,7 +128,7 @@ func (c *CLI) volumeInspectCommand() *cobra.Command {
 
 func (c *CLI) volumeRemoveCommand() *cobra.Command {
 	var force bool
-	cmd := c.eachCommand("rm [flags] NAME...", "Remove volumes and their data", func(ctx context.Context, api client.APIClient, name string) error {
+	cmd := c.eachCommand("rm [flags] NAME...", "Remove volumes and their data, but for what is on network block devices", func(ctx context.Context, api client.APIClient, name string) error {
 		_, err := api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{Force: force})
 		if force && errdefs.IsNotFound(err) {
 			return nil

@@ -73,7 +73,7 @@ func volumes(file *skerryfile.Project) []engine.Volume {
 	var all []engine.Volume
 	for _, v := range file.Volumes {
 		if !v.External {
-			all = append(all, engine.Volume{Name: volumeName(file.Name, v), Size: v.Size, Labels: map[string]string{label.Project: file.Name, label.File: file.File}})
+			all = append(all, engine.Volume{Name: volumeName(file.Name, v), Size: v.Size, NBD: v.NBD, Labels: map[string]string{label.Project: file.Name, label.File: file.File}})
 		}
 	}
 	return all

@@ -280,6 +280,13 @@ func done(*stage) []string {
 // TestVolumes: a project's volumes are its own, stay when it goes down, and go
 // when they are to.
 func TestVolumes(t *testing.T) {
+	t.Run("network block device", func(t *testing.T) {
+		s := newStage(t, "name = 'shop'\n[containers.db]\nimage = 'db'\nvolumes = ['data:/data']\n[volumes.data]\nurl = 'nbd://store/x'\n").withoutPulls()
+		s.mustUp()
+		if v := s.engine.volumes; len(v) != 1 || v[0].Name != "shop_data" || v[0].NBD != "nbd://store:10809/x" || v[0].Size != 0 {
+			t.Errorf("the volumes are %+v", v)
+		}
+	})
 	s := newStage(t, "name = 'shop'\n[containers.db]\nimage = 'db'\nvolumes = ['data:/data', 'common:/common']\n"+
 		"[volumes.data]\nsize = '20g'\n[volumes.common]\nexternal = true\n").withoutPulls()
 	s.engine.volumes = []engine.Volume{{Name: "common"}, {Name: "other"}}

@@ -99,7 +99,9 @@ depends_on = { db = "completed", web = "healthy" }
 size = "20g"
 [volumes.logs]
 external = true
-`}, Project{Name: "all", StartAtLogin: true, Volumes: []Volume{{Name: "data", Size: 20 << 30}, {Name: "logs", External: true}}, Containers: []*Container{
+[volumes.remote]
+url = "nbd://${NBD_HOST:-STORE}/%64ata"
+`}, Project{Name: "all", StartAtLogin: true, Volumes: []Volume{{Name: "data", Size: 20 << 30}, {Name: "logs", External: true}, {Name: "remote", NBD: "nbd://store:10809/data"}}, Containers: []*Container{
 			{Name: "db", Image: "postgres", Hostname: "db", PullPolicy: PullMissing, Network: "none", Health: &HealthCheck{Test: []string{"NONE"}}},
 			{Name: "job", Image: "job", Hostname: "job", PullPolicy: PullMissing, Health: &HealthCheck{Test: []string{"CMD-SHELL", "pg_isready -U $USER"}},
 				DependsOn: []Dependency{{Name: "db", Condition: ConditionCompleted}, {Name: "web", Condition: ConditionHealthy}}},

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/skerry-app/skerry/nbd"
 )
 
 // Mount puts a directory or file of the host, or a volume, in a place of a
@@ -25,6 +27,7 @@ type Mount struct {
 type Volume struct {
 	Name     string // in the project
 	Size     int64  // bytes; 0: the engine's default
+	NBD      string // URL of the network block device that it is; empty: a disk image of the host
 	External bool   // it is not the project's own, and its name is the whole one
 }
 
@@ -35,6 +38,9 @@ var volumeKeys = []key[Volume]{
 	{name: "size", typ: `a size in quotes such as "20g"`, def: `"64g"`, shape: aSize,
 		doc:  "What the volume may grow to; a volume that exists keeps its size.",
 		read: func(r *reader, n *node, v *Volume) { v.Size = r.size(n, minVolume) }},
+	{name: "url", typ: `a URL such as "nbd://host/export" or "nbd+unix:///export?socket=/run/nbd.sock"`, def: "none", shape: aText,
+		doc:  "The volume is this network block device, which must have an ext4 file system; the project's end leaves it as it is.",
+		read: func(r *reader, n *node, v *Volume) { v.NBD = r.nbd(n) }},
 	{name: "external", typ: "true or false", def: "false", shape: aBoolean,
 		doc:  "The volume is not the project's own: its name is taken as it is, and it must exist.",
 		read: func(r *reader, n *node, v *Volume) { v.External = r.boolean(n) }},
@@ -77,9 +83,30 @@ func (r *reader) volumes(n *node) []Volume {
 		if v.External && v.Size != 0 {
 			r.add(table.table["size"].key, "volume %q is external: its size is not the project's to say", name)
 		}
+		if v.NBD != "" {
+			for _, key := range []string{"size", "external"} {
+				if other := table.table[key]; other != nil && (key != "external" || v.External) {
+					r.add(other.key, "volume %q has a url, beside which %s says nothing", name, key)
+				}
+			}
+		}
 		all = append(all, v)
 	}
 	return all
+}
+
+// nbd reads the URL of a network block device.
+func (r *reader) nbd(n *node) string {
+	text, ok := r.text(n)
+	if !ok {
+		return ""
+	}
+	address, err := nbd.Parse(text)
+	if err != nil {
+		r.add(n.at, "%s: %v", r.key, err)
+		return ""
+	}
+	return address.String()
 }
 
 var volumePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)

@@ -18,7 +18,6 @@ type Scenario struct {
 
 // Reasons that several share.
 const (
-	noNBD      = "disks are files of the host; there is no network block device"
 	noPodLevel = "a pod has no settings of its own: each container says what it wants"
 	noHotPlug  = "a machine has the disks it was started with: Virtualization.framework adds none later"
 )
@@ -97,7 +96,6 @@ var absent = map[int]string{
 	126: "a volume that is not there is made, as docker does",
 	127: "volumes are named where they are used: none can be defined twice",
 	130: "Apple's convenience class around what is tested elsewhere",
-	142: noNBD, 143: noNBD, 144: noNBD, 145: noNBD,
 	154: "tmpfs mounts are a container's own",
 	166: noHotPlug, 167: noHotPlug,
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/skerry-app/skerry/engine/image"
+	"github.com/skerry-app/skerry/engine/nbd"
 	"github.com/skerry-app/skerry/engine/vm"
-	"github.com/skerry-app/skerry/nbd"
 )
 
 // Volume is a disk that outlives containers.

@@ -7,20 +7,22 @@ import (
 )
 
 // The parts and what they may know of each other: a package below the path of
-// the first may not depend, directly or not, on one below any of the others.
+// the first may not depend, directly or not, on one below any of the others, but for
+// those below the last.
 var mayNotImport = []struct {
 	who  string
 	what []string
+	but  string
 }{
-	{"ext4", []string{"app", "engine", "registry", "guest", "kernel"}},
-	{"registry", []string{"app", "engine", "ext4", "guest", "kernel"}},
-	{"nbd", []string{"app", "engine", "registry", "ext4", "guest", "kernel"}},
-	{"guest", []string{"app", "engine", "registry"}},
-	{"engine", []string{"app"}},
-	{"engine/vm", []string{"registry", "engine/agent", "engine/network", "engine/image"}},
-	{"engine/network", []string{"registry", "ext4", "guest", "engine/vm", "engine/agent"}},
-	{"app/cli", []string{"engine", "registry", "ext4", "guest", "app/api"}},
-	{"app/home", []string{"engine", "registry", "ext4", "guest"}},
+	{"ext4", []string{"app", "engine", "registry", "guest", "kernel"}, ""},
+	{"registry", []string{"app", "engine", "ext4", "guest", "kernel"}, ""},
+	{"guest", []string{"app", "engine", "registry"}, ""},
+	{"engine", []string{"app"}, ""},
+	{"engine/vm", []string{"registry", "engine/agent", "engine/network", "engine/image"}, ""},
+	{"engine/network", []string{"registry", "ext4", "guest", "engine/vm", "engine/agent"}, ""},
+	{"engine/nbd", []string{"engine", "registry", "ext4", "guest"}, "engine/nbd"},
+	{"app/cli", []string{"engine", "registry", "ext4", "guest", "app/api"}, "engine/nbd"}, // which knows addresses, and nothing of the engine
+	{"app/home", []string{"engine", "registry", "ext4", "guest"}, ""},
 }
 
 // Packages of others that one place alone may import.
@@ -44,7 +46,7 @@ func TestImports(t *testing.T) {
 					}
 					for _, dep := range deps {
 						for _, no := range rule.what {
-							if below(dep, no) {
+							if below(dep, no) && (rule.but == "" || !below(dep, rule.but)) {
 								t.Errorf("%s depends on %s, but %s may not know %s", path, dep, rule.who, no)
 							}
 						}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/moby/moby/api/types/volume"
 
+	"github.com/skerry-app/skerry/engine/nbd/nbdtest"
 	"github.com/skerry-app/skerry/ext4"
 	"github.com/skerry-app/skerry/ext4/reader"
-	"github.com/skerry-app/skerry/nbd/nbdtest"
 )
 
 // ext4Image makes an image with an empty ext4 file system.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/skerry-app/skerry/nbd"
+	"github.com/skerry-app/skerry/engine/nbd"
 )
 
 // Mount puts a directory or file of the host, or a volume, in a place of a

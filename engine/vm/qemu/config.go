@@ -11,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/skerry-app/skerry/engine/nbd"
 	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/engine/vm/kvm"
-	"github.com/skerry-app/skerry/nbd"
 )
 
 const (

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skerry-app/skerry/engine/nbd"
 	"github.com/skerry-app/skerry/engine/vm"
-	"github.com/skerry-app/skerry/nbd"
 )
 
 const (

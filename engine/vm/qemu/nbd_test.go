@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skerry-app/skerry/engine/nbd"
+	"github.com/skerry-app/skerry/engine/nbd/nbdtest"
 	"github.com/skerry-app/skerry/engine/vm"
-	"github.com/skerry-app/skerry/nbd"
-	"github.com/skerry-app/skerry/nbd/nbdtest"
 )
 
 // TestNBDOptions wants names that QEMU's other syntax would take apart to come

@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/skerry-app/skerry/engine/nbd/nbdtest"
 	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/engine/vm/vmtest/guest/ports"
-	"github.com/skerry-app/skerry/nbd/nbdtest"
 )
 
 // testDevices tests disks, network interfaces and console.

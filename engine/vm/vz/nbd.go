@@ -6,8 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/skerry-app/skerry/engine/nbd"
 	"github.com/skerry-app/skerry/engine/vm"
-	"github.com/skerry-app/skerry/nbd"
 )
 
 // nbdMinMacOS is the first that has VZNetworkBlockDeviceStorageDeviceAttachment.

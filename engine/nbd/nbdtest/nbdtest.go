@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/skerry-app/skerry/nbd"
+	"github.com/skerry-app/skerry/engine/nbd"
 )
 
 // Export is the name that all servers give their image.

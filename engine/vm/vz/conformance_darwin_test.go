@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/Code-Hex/vz/v3"
-	"golang.org/x/sys/unix"
 
 	"github.com/skerry-app/skerry/engine/vm"
 	"github.com/skerry-app/skerry/engine/vm/vmtest"
@@ -40,10 +39,6 @@ func TestConformance(t *testing.T) {
 // What the framework says of those of the test, with their network interface on a
 // socket, is one of the things to find out; a refusal shows there.
 func canSave() bool {
-	version, err := unix.Sysctl("kern.osproductversion")
-	if err != nil {
-		return false
-	}
-	major, err := majorVersion(version)
-	return err == nil && major >= 14 && runtime.GOARCH == "arm64"
+	macOS, err := hostMacOS()
+	return err == nil && checkSavingSupport(macOS) == nil && runtime.GOARCH == "arm64"
 }

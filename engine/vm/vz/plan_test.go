@@ -203,6 +203,14 @@ func TestRestorePlan(t *testing.T) {
 	}
 }
 
+func TestSavingSupport(t *testing.T) {
+	for macOS, want := range map[int]bool{13: false, 14: true, 26: true} {
+		if err := checkSavingSupport(macOS); (err == nil) != want || err != nil && !errors.Is(err, vm.ErrNotSavable) {
+			t.Errorf("macOS %d: %v", macOS, err)
+		}
+	}
+}
+
 // TestVmnetIsRefused wants the reason for it in the error.
 func TestVmnetIsRefused(t *testing.T) {
 	h, c := testHost, goodConfig(t)

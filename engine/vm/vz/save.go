@@ -22,6 +22,19 @@ const maxIdentity = 4 << 10
 // macOS the framework tells.
 const driverName = "Virtualization.framework"
 
+// savingMinMacOS is the first that saves machines.
+const savingMinMacOS = 14
+
+// checkSavingSupport says what keeps this Mac, of Apple silicon, from saving any
+// machine; nil if nothing. It comes before the framework is asked, because vz asks
+// an older one with an exception.
+func checkSavingSupport(macOS int) error {
+	if macOS < savingMinMacOS {
+		return fmt.Errorf("%w on macOS %d: update to macOS %d or newer", vm.ErrNotSavable, macOS, savingMinMacOS)
+	}
+	return nil
+}
+
 // checkRestore wants what was saved to be the machine that is asked for, and
 // returns its identity.
 func checkRestore(c vm.Config) (identity []byte, err error) {

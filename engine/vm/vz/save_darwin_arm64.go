@@ -12,6 +12,13 @@ import (
 // checkSaving asks the framework whether machines of a configuration can be saved
 // (validateSaveRestoreSupport, macOS 14).
 func checkSaving(config *vz.VirtualMachineConfiguration) error {
+	macOS, err := hostMacOS()
+	if err == nil {
+		err = checkSavingSupport(macOS)
+	}
+	if err != nil {
+		return err
+	}
 	ok, err := config.ValidateSaveRestoreSupport()
 	if err == nil && !ok {
 		err = errors.New("the framework does not say why")

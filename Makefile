@@ -105,7 +105,7 @@ TEST_FILES = SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) SKERRY_TEST_INIT=$(abspath 
 
 ifeq ($(shell uname -s),Darwin)
 test: # the driver's machines boot the kernel that lies in bin/; the packages are those of the workflow
-	go test ./app/... ./registry/... ./engine/network/... ./engine/logfile/... ./engine/vm/console ./packaging/bundle ./packaging/licences
+	go test ./app/... ./registry/... ./engine/network/... ./engine/logfile/... ./engine/nbd ./engine/translate ./engine/vm ./engine/vm/console ./packaging/bundle ./packaging/licences
 	SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) go test -count=1 -exec "$(CURDIR)/packaging/macos/signed.sh" ./engine/vm/vz
 else
 test: build lint test-files ## run every test, with real machines; fails if one is skipped

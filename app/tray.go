@@ -125,6 +125,9 @@ func (t *tray) act(ctx context.Context, a menu.Action) error {
 		return startAtLogin(a.Verb == menu.StartAtLogin)
 	case menu.ApproveLogin:
 		return login.OpenSettings()
+	case menu.InstallRosetta:
+		defer t.look(ctx)
+		return t.engine.InstallRosetta(ctx)
 	case menu.Settings:
 		return t.editSettings()
 	case menu.Doctor:

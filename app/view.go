@@ -30,6 +30,7 @@ type looked struct {
 	mu        sync.Mutex
 	memory    map[string]int64 // in use, by container
 	clipboard string           // the image that it names
+	rosetta   bool             // containers would be faster with it
 }
 
 // look finds out what costs, and has the menu show it.
@@ -52,10 +53,10 @@ func (t *tray) look(ctx context.Context) {
 			memory[c.ID()] = int64(stats.Memory.Usage)
 		})
 	}
-	clipboard := imageName(desktop.Paste(ctx))
+	clipboard, rosetta := imageName(desktop.Paste(ctx)), t.engine.RosettaWanted()
 	all.Wait()
 	t.looked.mu.Lock()
-	t.looked.memory, t.looked.clipboard = memory, clipboard
+	t.looked.memory, t.looked.clipboard, t.looked.rosetta = memory, clipboard, rosetta
 	t.looked.mu.Unlock()
 	t.change()
 }
@@ -78,7 +79,7 @@ func (t *tray) snapshot() menu.Snapshot {
 	var s menu.Snapshot
 	t.looked.mu.Lock()
 	memory := t.looked.memory
-	s.Clipboard = t.looked.clipboard
+	s.Clipboard, s.WantsRosetta = t.looked.clipboard, t.looked.rosetta
 	t.looked.mu.Unlock()
 	for _, c := range t.engine.Containers() {
 		if snap := c.Snapshot(); snap.Spec.Labels[label.File] == "" {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -30,6 +31,32 @@ const translationsSize = 256 << 20
 // rosetta is a driver whose host may translate programs for amd64. Rosetta
 // gives nil, or what is in the way and what to do about it.
 type rosetta interface{ Rosetta() error }
+
+// rosettaInstaller is a driver that can bring Rosetta to the host, where that is
+// what is missing.
+type rosettaInstaller interface {
+	RosettaInstallable() bool
+	InstallRosetta(context.Context) error
+}
+
+// RosettaWanted tells whether a container would run faster if Rosetta were
+// installed, which InstallRosetta does.
+func (e *Engine) RosettaWanted() bool {
+	d, ok := e.options.Driver.(rosettaInstaller)
+	return ok && d.RosettaInstallable() && slices.ContainsFunc(e.Containers(), func(c *Container) bool {
+		t := c.Translator()
+		return t != nil && t.Better != nil
+	})
+}
+
+// InstallRosetta asks the user, and installs it.
+func (e *Engine) InstallRosetta(ctx context.Context) error {
+	d, ok := e.options.Driver.(rosettaInstaller)
+	if !ok {
+		return errdefs.ErrNotImplemented.WithMessage("Rosetta is for Macs")
+	}
+	return d.InstallRosetta(ctx)
+}
 
 // translator returns what runs an architecture's programs in machines; nil
 // where they do so by themselves.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -13,24 +14,59 @@ import (
 // mac is a driver that has Rosetta, or says why not.
 type mac struct {
 	vm.Driver
-	missing error
+	missing     error
+	installable bool
 }
 
-func (m mac) Rosetta() error { return m.missing }
+func (m mac) Rosetta() error                       { return m.missing }
+func (m mac) RosettaInstallable() bool             { return m.installable }
+func (m mac) InstallRosetta(context.Context) error { return nil }
 
 // linux is a driver that knows nothing of it.
 type linux struct{ vm.Driver }
 
-// TestTranslator chooses what runs programs: Rosetta before an emulator of our own.
-func TestTranslator(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
+// emulators is a directory with an emulator for amd64 on arm64, as far as its
+// header goes (elf(5)).
+func emulators(t *testing.T) string {
+	t.Helper()
 	own := t.TempDir()
-	// A program for arm64, as far as its header goes (elf(5)).
 	static := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 57)...)
 	copy(static[16:], "\x02\x00\xb7\x00\x01")
 	if err := os.WriteFile(filepath.Join(own, "qemu-x86_64"), static, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	return own
+}
+
+// TestRosettaWanted offers Rosetta where it can be had and somebody has use for it.
+func TestRosettaWanted(t *testing.T) {
+	missing := errors.New("there is none yet")
+	for _, test := range []struct {
+		name   string
+		driver vm.Driver
+		arch   string // of the container
+		want   bool
+	}{
+		{"wanted", mac{missing: missing, installable: true}, "amd64", true},
+		{"no use", mac{missing: missing, installable: true}, "arm64", false},
+		{"too old a system", mac{missing: missing}, "amd64", false},
+		{"there", mac{}, "amd64", false},
+		{"Linux", linux{}, "amd64", false},
+	} {
+		e := &Engine{options: Options{Driver: test.driver, Arch: "arm64", Translators: emulators(t)}}
+		c := &Container{engine: e, id: "c"}
+		c.rec.Arch = test.arch
+		e.containers = map[string]*Container{"c": c}
+		if got := e.RosettaWanted(); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// TestTranslator chooses what runs programs: Rosetta before an emulator of our own.
+func TestTranslator(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	own := emulators(t)
 	tooOld := errors.New("update to macOS 26")
 	for _, test := range []struct {
 		name         string

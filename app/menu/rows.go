@@ -64,6 +64,7 @@ const (
 	StartAtLogin   Verb = "start at login"
 	NoStartAtLogin Verb = "do not start at login"
 	ApproveLogin   Verb = "approve login item"
+	InstallRosetta Verb = "install Rosetta"
 	Settings       Verb = "settings"
 	Doctor         Verb = "doctor"
 	Diagnostics    Verb = "copy diagnostics"
@@ -104,6 +105,9 @@ func Rows(s Snapshot) []Row {
 	rows = append(rows, Row{}, Row{Title: "Open Project…", Action: Action{Verb: OpenProject}}, imagesRow(s), Row{}, loginRow(s))
 	if s.NeedsApproval {
 		rows = append(rows, Row{Title: "Allow Start at Login…", Action: Action{Verb: ApproveLogin}})
+	}
+	if s.WantsRosetta {
+		rows = append(rows, Row{Title: "Install Rosetta…", Action: Action{Verb: InstallRosetta}})
 	}
 	return append(rows,
 		Row{Title: "Settings…", Action: Action{Verb: Settings}},

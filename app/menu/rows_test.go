@@ -55,6 +55,7 @@ func TestRows(t *testing.T) {
 		want string
 	}{
 		{"empty", Snapshot{}, "No containers\n" + top + help + "Quit Skerry = quit\n"},
+		{"Rosetta", Snapshot{WantsRosetta: true}, "No containers\n" + top + "Install Rosetta… = install Rosetta\n" + help + "Quit Skerry = quit\n"},
 		{"projects", Snapshot{Projects: []Project{shop, broken}}, `blog, stopped
 	! 2 problems: unknown key "imgae" = edit file /blog/skerry.toml:3
 	Edit Project File = edit file /blog/skerry.toml

@@ -15,6 +15,7 @@ type Snapshot struct {
 
 	StartsAtLogin bool
 	NeedsApproval bool // of the system's settings, for starting at login
+	WantsRosetta  bool // containers would be faster with it
 }
 
 // Project is what the menu shows of one project.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/Code-Hex/vz/v3"
 
@@ -18,6 +19,10 @@ type Options struct {
 	// Log receives what is worth knowing and no error; nil discards it.
 	Log *slog.Logger
 }
+
+// installTimeout is how long the user may think about Rosetta, and its download
+// take.
+const installTimeout = 30 * time.Minute
 
 // Driver makes machines with Virtualization.framework, in this process. The
 // process needs the entitlement com.apple.security.virtualization. Its methods
@@ -44,6 +49,19 @@ func (d *Driver) Parallel() bool { return true }
 // Rosetta says what keeps machines from running programs for amd64 with
 // Rosetta, and what to do about it; nil if nothing.
 func (d *Driver) Rosetta() error { return hostRosetta() }
+
+// RosettaInstallable tells whether InstallRosetta is what it takes.
+func (d *Driver) RosettaInstallable() bool { return errors.Is(hostRosetta(), errNotInstalled) }
+
+// InstallRosetta has the system ask the user whether to install Rosetta, and do so.
+func (d *Driver) InstallRosetta(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, installTimeout, fmt.Errorf("it has not come to an end in %v", installTimeout))
+	defer cancel()
+	if err := call(ctx, askForRosetta); err != nil {
+		return fmt.Errorf("install Rosetta: %w", err)
+	}
+	return nil
+}
 
 func thisHost() host {
 	return host{

@@ -19,6 +19,9 @@ const (
 // installRosetta is what installs Rosetta, for the Mac's own programs as well.
 const installRosetta = "softwareupdate --install-rosetta --agree-to-license"
 
+// errNotInstalled is what installing Rosetta mends.
+var errNotInstalled = errors.New(`there is no Rosetta yet: install it from Skerry's menu, or with "` + installRosetta + `", and try again`)
+
 // Rosetta of macOS 13 to 15 ends programs with "unhandled auxillary vector type
 // 29" on newer kernels (AT_HWCAP3), and does not know the vDSO that Linux has
 // since 6.11; that of macOS 26 does. Between the two is no other macOS: what is
@@ -32,7 +35,7 @@ func checkRosetta(a availability, macOS int) error {
 	case macOS < rosettaMinMacOS:
 		return fmt.Errorf("the Rosetta of macOS %d cannot run on the kernel of Skerry's machines: update to macOS 26 or newer, or use an image for arm64", macOS)
 	case a == rosettaNotInstalled:
-		return errors.New(`there is no Rosetta yet: install it with "` + installRosetta + `" and try again`)
+		return errNotInstalled
 	case a == rosettaInstalled:
 		return nil
 	}

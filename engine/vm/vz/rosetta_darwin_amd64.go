@@ -11,5 +11,7 @@ var errNoRosetta = errors.New("a Mac with Intel has no Rosetta: its machines run
 
 func hostRosetta() error { return errNoRosetta }
 
+func askForRosetta() error { return errNoRosetta }
+
 // newRosetta is never called: no plan with Rosetta passes on this host.
 func newRosetta(string) (vz.DirectorySharingDeviceConfiguration, error) { return nil, errNoRosetta }

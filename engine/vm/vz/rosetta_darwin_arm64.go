@@ -18,6 +18,9 @@ func hostRosetta() error {
 	return checkRosetta(availability(vz.LinuxRosettaDirectoryShareAvailability()), major)
 }
 
+// askForRosetta returns when the user has refused, or it is there.
+func askForRosetta() error { return vz.LinuxRosettaDirectoryShareInstallRosetta() }
+
 // newRosetta returns a device with Apple's translator (VZLinuxRosettaDirectoryShare).
 // A cache is a unix socket and not an abstract one: containers get it bound.
 func newRosetta(cache string) (vz.DirectorySharingDeviceConfiguration, error) {

@@ -68,14 +68,16 @@ func TestContainerScenarios(t *testing.T) {
 		a := a.with(t)
 		id := strings.TrimSpace(a.ok("skerry", "create", testImage, "sh", "-c", "hostname; sleep 300"))
 		defer a.ok("skerry", "rm", "-f", id)
+		said := ""
 		for range 2 {
 			a.ok("skerry", "start", id)
-			a.eventually("it has started", func() error { return has(a.ok("skerry", "logs", id), id[:12]) })
+			said += id[:12] + "\n"
+			a.eventually("it has started", func() error { return has(a.ok("skerry", "logs", id), said) })
 			for range 2 {
 				a.ok("skerry", "stop", "-t", "0", id)
 			}
 		}
-		if out := a.ok("skerry", "logs", id); out != id[:12]+"\n"+id[:12]+"\n" {
+		if out := a.ok("skerry", "logs", id); out != said {
 			t.Errorf("%q", out)
 		}
 	})

@@ -37,9 +37,9 @@ const machineOverhead = 96 << 20
 // cmdline holds the kernel parameters that do not depend on the hypervisor.
 var cmdline = []string{"root=/dev/vda", "ro", "rootfstype=ext4", "init=/sbin/vminitd", "dummy.numdummies=0"}
 
-// noKVM keeps the kernel from looking for the processor's virtualization, and from
-// saying on the console that there is none. It has none unless that was asked
-// for. (The kernel of arm64 says nothing.)
+// noKVM keeps the kernel of x86_64 from looking for the processor's virtualization,
+// and from saying on the console that there is none. It has none unless that was
+// asked for.
 const noKVM = "initcall_blacklist=vmx_init,svm_init"
 
 // machine is a virtual machine with its agent, from its being made to nothing of
@@ -124,7 +124,7 @@ func (m *machine) prepare(ctx context.Context) (vm.Config, error) {
 		return vm.Config{}, err
 	}
 	parameters := cmdline
-	if !m.nested() {
+	if e.arch() == "amd64" && !m.nested() {
 		parameters = append(slices.Clip(parameters), noKVM)
 	}
 	cpus, memory := m.size()

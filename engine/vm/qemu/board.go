@@ -55,8 +55,9 @@ var boards = map[string]board{
 		firmware: "qboot.rom",
 		console:  "ttyS0",
 		// erms makes the kernel copy with REP MOVSB, which TCG runs a byte at a
-		// time: copies take up to three times as long. TCG emulates AMD's virtualization (SVM). VMX and SVM stay off unless
-		// asked for: a guest's kernel switches them on when it boots.
+		// time: copies take up to three times as long. TCG emulates AMD's
+		// virtualization (SVM). That and Intel's (VMX) stay off unless asked for:
+		// a guest's kernel switches them on when it boots.
 		cpu: cpus{kvm: "host,-vmx,-svm", kvmNested: "host", tcg: "max,-erms,-svm", tcgNested: "max,-erms"},
 		// A translated guest gains nothing from patching itself for the number
 		// of CPUs or from mitigations, and pays for both when it boots.

@@ -109,7 +109,7 @@ test: # the driver's machines boot the kernel that lies in bin/; the packages ar
 	SKERRY_TEST_KERNEL=$(abspath $(KERNEL)) go test -count=1 -exec "$(CURDIR)/packaging/macos/signed.sh" ./engine/vm/vz
 else
 test: build lint test-files ## run every test, with real machines; fails if one is skipped
-	set -o pipefail; $(TEST_FILES) go test -timeout 30m -json ./... | go run ./tests/gate -whole
+	set -o pipefail; $(TEST_FILES) go test -timeout 45m -json ./... | go run ./tests/gate -whole
 endif
 
 acceptance: build test-files ## print which of the scenarios that Apple tests pass here

@@ -46,11 +46,16 @@ func TestTerminal(t *testing.T) {
 			fmt.Fprint(terminal, "stty size\n")
 			return has(screen.String(), "44 122\r\n")
 		})
-		// Ctrl-C goes to the foreground process, once there is one: before
-		// that the shell reads it as a key.
+		// Ctrl-C goes to the foreground process, once there is one: the shell
+		// itself takes no notice.
+		const sleeps = "sleeps-43\r\n"
 		fmt.Fprint(terminal, "echo sleeps-$((40+3)); sleep 1000\n")
-		a.eventually("it sleeps", func() error { return has(screen.String(), "sleeps-43") })
-		fmt.Fprint(terminal, "\x03")
+		a.eventually("it sleeps", func() error { return has(screen.String(), sleeps) })
+		a.eventually("Ctrl-C ends it", func() error {
+			fmt.Fprint(terminal, "\x03")
+			_, after, _ := strings.Cut(screen.String(), sleeps)
+			return has(after, "# ")
+		})
 		ask("tty", "/dev/")
 		fmt.Fprint(terminal, "exit 9\n")
 		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 9 {

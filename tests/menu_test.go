@@ -127,7 +127,12 @@ func playTray(t *testing.T, address string) *trayMenu {
 	}
 	select {
 	case item := <-w.registered:
-		menu, err := conn.Object(string(item.sender), dbus.ObjectPath(item.path)).GetProperty("org.kde.StatusNotifierItem.Menu")
+		// An item may register before it has its properties.
+		object := conn.Object(string(item.sender), dbus.ObjectPath(item.path))
+		menu, err := object.GetProperty("org.kde.StatusNotifierItem.Menu")
+		for end := time.Now().Add(commandTimeout); err != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			menu, err = object.GetProperty("org.kde.StatusNotifierItem.Menu")
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

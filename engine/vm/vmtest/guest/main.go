@@ -259,6 +259,9 @@ func callOnce(port uint32) error {
 // frameTimeout ends the wait for a frame that never comes.
 const frameTimeout = 20 * time.Second
 
+// frameInterval is between two frames that ask for one.
+const frameInterval = 100 * time.Millisecond
+
 // reflectFrames brings an interface up, answers one experimental frame and
 // reports the interface's MTU.
 func reflectFrames(name string) (string, error) {
@@ -283,17 +286,21 @@ func reflectFrames(name string) (string, error) {
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: link.Index}); err != nil {
 		return "", fmt.Errorf("bind to %s: %w", name, err)
 	}
-	timeout := unix.NsecToTimeval(int64(frameTimeout))
+	timeout := unix.NsecToTimeval(int64(frameInterval))
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
 		return "", err
 	}
-	// The first frame goes out unasked: the host learns that the guest is there.
-	frame := append(ports.Broadcast(link.HardwareAddr), "hello"...)
-	if _, err := unix.Write(fd, frame); err != nil {
-		return "", fmt.Errorf("send on %s: %w", name, err)
-	}
+	// The first frames go out unasked: the host learns that the guest is there.
+	// An interface that was brought up a moment ago drops what is sent.
+	frame := append(ports.Broadcast(link.HardwareAddr), ports.Hello...)
 	buffer := make([]byte, 1<<16)
-	n, err := unix.Read(fd, buffer)
+	n, err := 0, error(unix.EAGAIN)
+	for end := time.Now().Add(frameTimeout); err == unix.EAGAIN && time.Now().Before(end); {
+		if _, err := unix.Write(fd, frame); err != nil {
+			return "", fmt.Errorf("send on %s: %w", name, err)
+		}
+		n, err = unix.Read(fd, buffer)
+	}
 	if err != nil {
 		return "", fmt.Errorf("receive on %s: %w", name, err)
 	}

@@ -31,6 +31,9 @@ const (
 // Greeting is what the guest prints and says first.
 const Greeting = "conformance guest is up"
 
+// Hello is what the guest sends in frames until it gets one.
+const Hello = "hello"
+
 // Shares is where the guest mounts shared directories.
 const Shares = "/dev/shares"
 

@@ -46,7 +46,7 @@ type machine struct {
 	config   vm.Config
 	restored string // the state that it begins with; empty: it boots
 	identity *vz.GenericMachineIdentifier
-	savable  error // nil, or why it cannot be saved
+	built    *vz.VirtualMachineConfiguration
 	log      *slog.Logger
 	life     *life
 	vm       *vz.VirtualMachine // must stay reachable: its finalizer ends the machine
@@ -69,11 +69,11 @@ func newMachine(c vm.Config, p plan, log *slog.Logger) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{config: c, identity: identity, savable: checkSaving(config), log: log, life: newLife(), output: output, held: held}
+	m := &machine{config: c, identity: identity, built: config, log: log, life: newLife(), output: output, held: held}
 	if p.restore != "" {
-		if m.savable != nil {
+		if err := checkSaving(config); err != nil {
 			closeAll(append(held, output))
-			return nil, m.savable
+			return nil, err
 		}
 		m.restored = filepath.Join(p.restore, stateName)
 	}
@@ -260,8 +260,8 @@ func (m *machine) save(ctx context.Context, dir string) error {
 	if err := m.life.up(); err != nil {
 		return err
 	}
-	if m.savable != nil {
-		return m.savable
+	if err := checkSaving(m.built); err != nil {
+		return err
 	}
 	saved, err := vm.Describe(m.config, driverName)
 	if err != nil {

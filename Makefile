@@ -57,10 +57,9 @@ endif
 
 # What goes into Skerry.app beside the program is made on Linux: kernel, init image, and an emulator for the programs of the
 # other processor. Before Debian 13 the static ones have a package of their own.
-bin/mac/arm64/translators/qemu-x86_64:
-	packaging/debian/foreign.sh arm64 qemu-user-static usr/bin/$(@F)-static $@ || packaging/debian/foreign.sh arm64 qemu-user usr/bin/$(@F) $@
-bin/mac/amd64/translators/qemu-aarch64:
-	packaging/debian/foreign.sh amd64 qemu-user-static usr/bin/$(@F)-static $@ || packaging/debian/foreign.sh amd64 qemu-user usr/bin/$(@F) $@
+bin/mac/arm64/translators/qemu-x86_64 bin/mac/amd64/translators/qemu-aarch64:
+	arch=$(word 3,$(subst /, ,$@)); packaging/debian/foreign.sh $$arch qemu-user-static usr/bin/$(@F)-static $@ || \
+		packaging/debian/foreign.sh $$arch qemu-user usr/bin/$(@F) $@
 
 mac-files: build $(MAC_KERNEL) $(MAC_INIT) bin/mac/arm64/translators/qemu-x86_64 $(BZIMAGE:%=bin/mac/amd64/translators/qemu-aarch64) ## on Linux: make what a Mac needs for `make app`, in bin/mac
 	cp $(MAC_KERNEL) bin/mac/arm64/Image

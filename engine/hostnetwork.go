@@ -14,11 +14,10 @@ import (
 // hostNetwork is the network of the hypervisor's that a container is to be on;
 // empty for one of the engine's, or none.
 func hostNetwork(s Spec) vm.HostNetwork {
-	switch s.Network {
-	case NATNetwork, VmnetNetwork:
-		return vm.HostNetwork(s.Network)
+	if s.Network == NoNetwork || OwnsNetwork(s.Network) {
+		return ""
 	}
-	return ""
+	return vm.HostNetwork(s.Network)
 }
 
 // checkHostNetwork finds what such a network does not have.
@@ -37,8 +36,11 @@ func (s *Spec) checkHostNetwork() error {
 	return nil
 }
 
-// connected tells whether it is to be on one of the engine's.
-func connected(s Spec) bool { return networkName(s) != NoNetwork && hostNetwork(s) == "" }
+// OwnsNetwork tells the networks that the engine makes from those that the
+// hypervisor has, and none.
+func OwnsNetwork(name string) bool {
+	return name != NoNetwork && name != NATNetwork && name != VmnetNetwork
+}
 
 // hostedMAC is the machine's address there. It is the same at each start, so that
 // a DHCP server can give what it gave before.

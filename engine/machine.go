@@ -68,7 +68,7 @@ type machine struct {
 }
 
 func (e *Engine) newMachine(c *Container, members []*Container) *machine {
-	return &machine{engine: e, log: e.log.With("machine", c.name()), name: c.id, members: members, connected: connected(c.rec.Spec), hosted: hostNetwork(c.rec.Spec),
+	return &machine{engine: e, log: e.log.With("machine", c.name()), name: c.id, members: members, connected: OwnsNetwork(c.rec.Spec.Network), hosted: hostNetwork(c.rec.Spec),
 		users: 1, up: make(chan struct{}), gone: make(chan struct{})}
 }
 

@@ -69,17 +69,24 @@ func TestPortTaken(t *testing.T) {
 	a.fails(125, port, "docker", "run", "--rm", "-p", port+":80", testImage, "true")
 }
 
-// TestContainerReachesTheHost dials a service on the host's loopback.
-func TestContainerReachesTheHost(t *testing.T) {
-	a := shared(t)
+// serveFromTheHost serves a page on the host's loopback and returns its port.
+func serveFromTheHost(t *testing.T) (port string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "from the host\n") })}
 	go server.Serve(l)
-	defer server.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
+	t.Cleanup(func() { server.Close() })
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// TestContainerReachesTheHost dials a service on the host's loopback.
+func TestContainerReachesTheHost(t *testing.T) {
+	a := shared(t)
+	port := serveFromTheHost(t)
 	if out := a.ok("skerry", "run", "--rm", testImage, "wget", "-q", "-O", "-", "http://host.docker.internal:"+port+"/"); out != "from the host\n" {
 		t.Errorf("the container fetched %q", out)
 	}
@@ -103,15 +110,7 @@ func TestContainersReachEachOther(t *testing.T) {
 // loopback.
 func TestHostNetwork(t *testing.T) {
 	a := shared(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "from the host\n") })}
-	go server.Serve(l)
-	defer server.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-
+	port := serveFromTheHost(t)
 	a.ok("skerry", "run", "-d", "--name", "hosted", "--network", "nat", "-p", "80", testImage, "sh", "-c",
 		"mkdir -p /www && echo 'from the container' > /www/index.html && exec httpd -f -p 80 -h /www")
 	defer a.ok("skerry", "rm", "-f", "hosted")

@@ -211,7 +211,7 @@ func (s *Server) imageConfig(id string) *ocispec.ImageConfig {
 // complete adds to a Spec what depends on the networks and images there are:
 // ports that the image exposes, if all are to be published, and its labels.
 func (s *Server) complete(spec *engine.Spec, req container.CreateRequest) error {
-	if spec.Network != "" && ofTheEngine(spec.Network) && !slices.ContainsFunc(s.networks(), func(n network.Inspect) bool { return n.Name == spec.Network }) {
+	if spec.Network != "" && engine.OwnsNetwork(spec.Network) && !slices.ContainsFunc(s.networks(), func(n network.Inspect) bool { return n.Name == spec.Network }) {
 		return notImplemented("network " + spec.Network + " does not exist, and creating networks is")
 	}
 	_, config, err := s.image(spec.Image)

@@ -36,12 +36,6 @@ func engineNetwork(name string) string {
 	return name
 }
 
-// ofTheEngine tells networks that the engine makes from those that the hypervisor
-// has, and none, which are always there.
-func ofTheEngine(name string) bool {
-	return name != engine.NoNetwork && name != engine.NATNetwork && name != engine.VmnetNetwork
-}
-
 // networkID makes an ID for a network. The engine knows networks by their name
 // alone; clients want 64 hexadecimal digits that stay the same.
 func networkID(name string) string { return identity("network", networkName(name)) }
@@ -86,7 +80,7 @@ func (s *Server) networks() []network.Inspect {
 
 // driverOf is what a network is made by.
 func driverOf(name string) string {
-	if ofTheEngine(name) {
+	if engine.OwnsNetwork(name) {
 		return bridge
 	}
 	return name

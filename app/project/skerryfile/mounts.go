@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -193,22 +192,17 @@ func (r *reader) mountSource(n *node, m *Mount) bool {
 		r.add(n.at, "volumes: nothing can be mounted over the root of a container")
 		return false
 	}
-	written := m.Source
-	switch {
-	case m.Source == "~" || strings.HasPrefix(m.Source, "~/"):
-		user, err := os.UserHomeDir()
-		if err != nil {
-			r.add(n.at, "volumes: %q: %v", m.Source, err)
-			return false
-		}
-		m.Bind, m.Source = true, filepath.Join(user, m.Source[1:])
-	case strings.HasPrefix(m.Source, "/"):
-		m.Bind, m.Source = true, filepath.Clean(m.Source)
-	case m.Source == "." || m.Source == ".." || strings.HasPrefix(m.Source, "./") || strings.HasPrefix(m.Source, "../"):
-		m.Bind, m.Source = true, filepath.Join(r.dir, m.Source)
-	default:
+	first, _, _ := strings.Cut(m.Source, "/")
+	if m.Source == "" || !slices.Contains([]string{"", "~", ".", ".."}, first) {
 		return r.volumeName(n, n.at, m.Source)
 	}
+	written := m.Source
+	source, err := r.file(m.Source + "/") // also where that is all of it
+	if err != nil {
+		r.add(n.at, "volumes: %q: %v", written, err)
+		return false
+	}
+	m.Bind, m.Source = true, source
 	if _, err := os.Stat(m.Source); err != nil {
 		r.add(n.at, "volumes: %q does not exist; make it first, or name a volume instead of a path", written)
 		return false

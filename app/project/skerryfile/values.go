@@ -281,7 +281,7 @@ func sizeText(size int64) string {
 	return strconv.FormatInt(size>>20, 10) + "m"
 }
 
-// network tells whether the container is to have none.
+// network is one that is not the project's; empty: the project's.
 func (r *reader) network(n *node) string {
 	switch text, ok := r.text(n); {
 	case !ok, text == "project":

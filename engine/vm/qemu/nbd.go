@@ -51,17 +51,12 @@ func newNBDOptions(n nbd.Address) *nbdOptions {
 
 // parseNBD reads the URL of a disk.
 func parseNBD(disk vm.Disk) (nbd.Address, error) {
-	n, err := nbd.Parse(disk.URL)
-	switch {
-	case err != nil:
-		return n, err
-	case disk.Path != "":
-		return n, fmt.Errorf("it has both a path, %s, and a URL", disk.Path)
-	case n.TLS:
+	n, err := disk.Address()
+	if err == nil && n.TLS {
 		// QEMU wants a directory with certificates, which the URL does not name.
 		return n, fmt.Errorf("%s: encrypted connections to network block devices work on macOS only: use nbd or nbd+unix here, through a tunnel (ssh -L, stunnel) where others could listen", n)
 	}
-	return n, nil
+	return n, err
 }
 
 // diskError says that QEMU could not use a machine's network block device.

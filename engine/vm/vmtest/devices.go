@@ -48,7 +48,7 @@ func (s *suite) testDisks(t *testing.T) {
 		disks = append(disks, d)
 	}
 	m := s.boot(t, func(c *vm.Config) { c.Disks = append(c.Disks, disks...) })
-	for path, want := range map[string]string{
+	m.wantFiles(t, map[string]string{
 		"/sys/block/vda/serial": "root",
 		"/sys/block/vda/ro":     "1",
 		"/sys/block/vdb/serial": "image-1",
@@ -56,11 +56,7 @@ func (s *suite) testDisks(t *testing.T) {
 		"/sys/block/vdb/size":   "2048",
 		"/sys/block/vdc/serial": "ABCDEFGHIJ0123456789",
 		"/sys/block/vdc/ro":     "0",
-	} {
-		if got := strings.TrimSpace(m.must(t, ports.Request{Do: "read", Argument: path})); got != want {
-			t.Errorf("%s is %q, want %q", path, got, want)
-		}
-	}
+	})
 	if a := m.ask(t, ports.Request{Do: "write", Argument: "/dev/vdb"}); a.Error == "" {
 		t.Error("the guest wrote to a read-only disk")
 	}
@@ -68,14 +64,29 @@ func (s *suite) testDisks(t *testing.T) {
 	if err := m.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []bool{false, true} {
-		data, err := os.ReadFile(disks[i].Path)
-		if err != nil {
-			t.Fatal(err)
+	wantWritten(t, disks[0].Path, false)
+	wantWritten(t, disks[1].Path, true)
+}
+
+// wantFiles wants files of the guest to hold one line each.
+func (m *machine) wantFiles(t *testing.T, lines map[string]string) {
+	t.Helper()
+	for path, want := range lines {
+		if got := strings.TrimSpace(m.must(t, ports.Request{Do: "read", Argument: path})); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
 		}
-		if got := bytes.HasPrefix(data, []byte(ports.Greeting)); got != want {
-			t.Errorf("%s: written %v, want %v", disks[i].Path, got, want)
-		}
+	}
+}
+
+// wantWritten tells whether the guest is to have written to what a file holds.
+func wantWritten(t *testing.T, path string, want bool) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := bytes.HasPrefix(data, []byte(ports.Greeting)); got != want {
+		t.Errorf("%s: written %v, want %v", path, got, want)
 	}
 }
 
@@ -95,17 +106,13 @@ func (s *suite) testNetworkDisk(t *testing.T) {
 	disks := []vm.Disk{{URL: server.URL, Serial: "writable"}, {URL: fixed.URL, ReadOnly: true, Serial: "fixed"}}
 	s.attached.Add(int64(len(disks)))
 	m := s.boot(t, func(c *vm.Config) { c.Disks = append(c.Disks, disks...) })
-	for path, want := range map[string]string{
+	m.wantFiles(t, map[string]string{
 		"/sys/block/vdb/serial": "writable",
 		"/sys/block/vdb/size":   "2048",
 		"/sys/block/vdb/ro":     "0",
 		"/sys/block/vdc/serial": "fixed",
 		"/sys/block/vdc/ro":     "1",
-	} {
-		if got := strings.TrimSpace(m.must(t, ports.Request{Do: "read", Argument: path})); got != want {
-			t.Errorf("%s is %q, want %q", path, got, want)
-		}
-	}
+	})
 	if a := m.ask(t, ports.Request{Do: "write", Argument: "/dev/vdc"}); a.Error == "" {
 		t.Error("the guest wrote to a read-only disk")
 	}
@@ -118,15 +125,8 @@ func (s *suite) testNetworkDisk(t *testing.T) {
 	if err := m.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []bool{true, false} {
-		data, err := os.ReadFile(images[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := bytes.HasPrefix(data, []byte(ports.Greeting)); got != want {
-			t.Errorf("%s: written %v, want %v", images[i], got, want)
-		}
-	}
+	wantWritten(t, images[0], true)
+	wantWritten(t, images[1], false)
 }
 
 // testSharedDisk runs two machines from one image at the same time.
@@ -177,13 +177,7 @@ func (s *suite) testShares(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]bool{"one": true, "two": false} {
-		data, err := os.ReadFile(filepath.Join(dir, name, "file"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := bytes.HasPrefix(data, []byte(ports.Greeting)); got != want {
-			t.Errorf("%s: written %v, want %v", name, got, want)
-		}
+		wantWritten(t, filepath.Join(dir, name, "file"), want)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/skerry-app/skerry/engine/nbd"
 	"github.com/skerry-app/skerry/engine/vm"
 )
 
@@ -27,10 +26,7 @@ func (h host) checkNBD(d *vm.Disk) error {
 	if h.nbd != nil {
 		return h.nbd
 	}
-	if d.Path != "" {
-		return fmt.Errorf("it has both a path, %s, and a URL", d.Path)
-	}
-	n, err := nbd.Parse(d.URL)
+	n, err := d.Address()
 	if err != nil {
 		return err
 	}
